@@ -136,9 +136,9 @@ PgCluster::~PgCluster() {
 }
 
 std::string PgCluster::Run(const std::vector<std::string>& command, bool as_postgres) const {
-  char out[] = "/tmp/relais-pg-out-XXXXXX";
-  int file = mkostemp(out, O_CLOEXEC);
-  if (file < 0) throw std::runtime_error("cannot make a file in /tmp");
+  std::string out = dir_ + "/out-XXXXXX";
+  int file = mkostemp(out.data(), O_CLOEXEC);
+  if (file < 0) throw std::runtime_error("cannot make a file in " + dir_);
   std::vector<std::string> args = as_postgres ? AsPostgres() : std::vector<std::string>();
   args.insert(args.end(), command.begin(), command.end());
   posix_spawn_file_actions_t actions;
@@ -152,13 +152,13 @@ std::string PgCluster::Run(const std::vector<std::string>& command, bool as_post
   } catch (...) {
     posix_spawn_file_actions_destroy(&actions);
     close(file);
-    unlink(out);
+    unlink(out.c_str());
     throw;
   }
   posix_spawn_file_actions_destroy(&actions);
   close(file);
   std::string text = ReadAll(out);
-  unlink(out);
+  unlink(out.c_str());
   if (!ok) {
     throw std::runtime_error(command[0] + " failed:\n" + Tail(text) + "\nserver log:\n" +
                              Tail(ReadAll(dir_ + "/log")));
