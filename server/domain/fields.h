@@ -22,7 +22,7 @@ namespace relais::domain {
 // The names of an enum, by number, in the spelling of the contract without its type prefix
 // ("PROSPECT", not "STAGE_PROSPECT"). Number 0 is the unspecified value and counts as absent.
 struct EnumNames {
-  std::string_view type;                   // "Stage"
+  std::string_view type;                     // "Stage"
   absl::Span<const std::string_view> names;  // names[0] == "UNSPECIFIED"
 
   std::optional<int64_t> Number(std::string_view name) const {
@@ -58,10 +58,10 @@ enum class FieldType : uint8_t {
 struct FieldSpec {
   std::string_view path;
   FieldType type = FieldType::kText;
-  const EnumNames* enumeration = nullptr;         // kEnum only
+  const EnumNames* enumeration = nullptr;           // kEnum only
   absl::Span<const std::string_view> members = {};  // kRecordList only: names of the members
-  bool personal = false;      // never in a log or an error; encrypted in the event log
-  bool history = true;        // a change of it is written to the event log
+  bool personal = false;  // never in a log or an error; encrypted in the event log
+  bool history = true;    // a change of it is written to the event log
   bool filterable = true;
 };
 

@@ -216,7 +216,4 @@ class FilterResult {
 FilterResult ParseFilter(std::string_view text, const FilterSchema& schema,
                          const FilterLimits& limits = {});
 
-// A-Z to a-z, every other byte as it is.
-std::string FilterFold(std::string_view text);
-
 }  // namespace relais::domain

@@ -45,14 +45,14 @@ class Value {
                                ValueList, ValueMap>;
 
   Value() = default;
-  Value(bool v) : v_(v) {}                    // NOLINT(google-explicit-constructor)
-  Value(int64_t v) : v_(v) {}                 // NOLINT(google-explicit-constructor)
-  Value(std::string v) : v_(std::move(v)) {}  // NOLINT(google-explicit-constructor)
+  Value(bool v) : v_(v) {}                      // NOLINT(google-explicit-constructor)
+  Value(int64_t v) : v_(v) {}                   // NOLINT(google-explicit-constructor)
+  Value(std::string v) : v_(std::move(v)) {}    // NOLINT(google-explicit-constructor)
   Value(const char* v) : v_(std::string(v)) {}  // NOLINT(google-explicit-constructor)
-  Value(Timestamp v) : v_(v) {}               // NOLINT(google-explicit-constructor)
-  Value(Money v) : v_(std::move(v)) {}        // NOLINT(google-explicit-constructor)
-  Value(ValueList v) : v_(std::move(v)) {}    // NOLINT(google-explicit-constructor)
-  Value(ValueMap v) : v_(std::move(v)) {}     // NOLINT(google-explicit-constructor)
+  Value(Timestamp v) : v_(v) {}                 // NOLINT(google-explicit-constructor)
+  Value(Money v) : v_(std::move(v)) {}          // NOLINT(google-explicit-constructor)
+  Value(ValueList v) : v_(std::move(v)) {}      // NOLINT(google-explicit-constructor)
+  Value(ValueMap v) : v_(std::move(v)) {}       // NOLINT(google-explicit-constructor)
 
   bool absent() const { return std::holds_alternative<std::monostate>(v_); }
   const Variant& variant() const { return v_; }
