@@ -97,7 +97,7 @@ enum class FilterOp : uint8_t {
 std::string_view FilterOpText(FilterOp op);
 
 // A path of the schema and, below it, the member of a record list, the key of a text map or
-// "currency_code" of money.
+// "currency_code" of money. `member` is empty for the field itself: no key is empty.
 struct FilterOperand {
   std::shared_ptr<const FilterField> field;
   std::string member;

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "server/domain/concat.h"
 #include "server/domain/filter.h"
 #include "server/domain/filter_text.h"
 
@@ -157,11 +158,11 @@ class Lexer {
                   "found '!', expected '!=' (a condition is turned round with NOT)");
     }
     if (c == '&' || c == '|') {
-      return Fail(line_, column_, Cat({"found '", token.text, "', expected AND or OR as a word"}));
+      return Fail(line_, column_, Concat("found '", token.text, "', expected AND or OR as a word"));
     }
     return Fail(line_, column_,
-                Cat({"found the character ", CodeName(code),
-                     ", expected a path, a value or an operator; text is written in quotes"}));
+                Concat("found the character ", CodeName(code),
+                       ", expected a path, a value or an operator; text is written in quotes"));
   }
 
   bool ReadNumber(Token& token) {
@@ -186,7 +187,7 @@ class Lexer {
     }
     if (unit.empty()) {
       token.kind = point ? TokenKind::kDecimal : TokenKind::kNumber;
-      token.text = point ? Cat({digits, ".", decimals}) : digits;
+      token.text = point ? Concat(digits, ".", decimals) : digits;
       return true;
     }
     int64_t scale = unit == "d"   ? kMicrosPerDay
@@ -216,8 +217,8 @@ class Lexer {
     }
     if (micros > kMaxFilterSpan) {
       return Fail(token.line, token.column,
-                  Cat({"found a duration of more than ", FormatFilterDuration(kMaxFilterSpan),
-                       ", expected a shorter one"}));
+                  Concat("found a duration of more than ", FormatFilterDuration(kMaxFilterSpan),
+                         ", expected a shorter one"));
     }
     token.micros = micros;
     return true;
@@ -306,8 +307,8 @@ class Lexer {
       if (!Peek(code, length)) return false;
       if (IsControl(code) || IsBidirectional(code)) {
         return Fail(line_, column_,
-                    Cat({"found the control character ", CodeName(code),
-                         " in a text, expected an escape such as \\n or \\uXXXX"}));
+                    Concat("found the control character ", CodeName(code),
+                           " in a text, expected an escape such as \\n or \\uXXXX"));
       }
       token.text.append(text_.substr(at_, length));
       Advance(length);
@@ -332,8 +333,8 @@ std::string Token::Describe() const {
     case TokenKind::kEnd:
       return "the end";
     case TokenKind::kWord:
-      return text.size() <= kShown ? Cat({"'", text, "'"})
-                                   : Cat({"'", text.substr(0, kShown), "...'"});
+      return text.size() <= kShown ? Concat("'", text, "'")
+                                   : Concat("'", text.substr(0, kShown), "...'");
     case TokenKind::kText:
       return "a text in quotes";
     case TokenKind::kNumber:
@@ -343,7 +344,7 @@ std::string Token::Describe() const {
     case TokenKind::kDuration:
       return "a duration";
     case TokenKind::kSymbol:
-      return Cat({"'", text, "'"});
+      return Concat("'", text, "'");
   }
   return "";
 }

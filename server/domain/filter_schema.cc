@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "server/domain/concat.h"
 #include "server/domain/filter_text.h"
 
 namespace relais::domain {
@@ -39,7 +40,7 @@ constexpr size_t kLongestComparedPath = 64;  // bytes
 absl::Status FilterSchema::Add(FilterField field) {
   for (std::string_view word : SplitPath(field.path)) {
     if (!IsWord(word)) {
-      return absl::InvalidArgumentError(Cat({"not a path of lower_snake words: ", field.path}));
+      return absl::InvalidArgumentError(Concat("not a path of lower_snake words: ", field.path));
     }
   }
   if (field.column.empty()) {
@@ -47,18 +48,18 @@ absl::Status FilterSchema::Add(FilterField field) {
     std::replace(field.column.begin(), field.column.end(), '.', '_');
   }
   if (!IsWord(field.column)) {
-    return absl::InvalidArgumentError(Cat({"not a column name: ", field.column}));
+    return absl::InvalidArgumentError(Concat("not a column name: ", field.column));
   }
   for (const std::string& member : field.members) {
     if (!IsWord(member)) {
-      return absl::InvalidArgumentError(Cat({"not a member name: ", member}));
+      return absl::InvalidArgumentError(Concat("not a member name: ", member));
     }
   }
   if (field.type == FieldType::kBlob) {
-    return absl::InvalidArgumentError(Cat({"cannot be filtered: ", field.path}));
+    return absl::InvalidArgumentError(Concat("cannot be filtered: ", field.path));
   }
   if ((field.type == FieldType::kEnum) != (field.enumeration != nullptr)) {
-    return absl::InvalidArgumentError(Cat({"enum names missing or misplaced: ", field.path}));
+    return absl::InvalidArgumentError(Concat("enum names missing or misplaced: ", field.path));
   }
   std::string path = field.path;
   auto [at, added] =
@@ -69,11 +70,11 @@ absl::Status FilterSchema::Add(FilterField field) {
 absl::Status FilterSchema::AddCollection(std::string name, FilterSchema schema,
                                          std::string_view time_path) {
   if (!IsWord(name) || !schema.collections_.empty()) {
-    return absl::InvalidArgumentError(Cat({"not a collection: ", name}));
+    return absl::InvalidArgumentError(Concat("not a collection: ", name));
   }
   std::shared_ptr<const FilterField> time = schema.Find(time_path);
   if (time == nullptr || time->type != FieldType::kTime) {
-    return absl::NotFoundError(Cat({"no time field ", time_path, " in ", name}));
+    return absl::NotFoundError(Concat("no time field ", time_path, " in ", name));
   }
   auto collection = std::make_shared<const FilterCollection>(FilterCollection{
       name, std::make_shared<const FilterSchema>(std::move(schema)), std::move(time)});
@@ -132,7 +133,7 @@ std::vector<std::string> FilterSchema::CloseMatches(std::string_view path) const
   };
   for (const auto& [name, field] : fields_) {
     consider(name);
-    for (const std::string& member : field->members) consider(Cat({name, ".", member}));
+    for (const std::string& member : field->members) consider(Concat(name, ".", member));
   }
   std::sort(near.begin(), near.end());
   if (near.size() > 3) near.resize(3);

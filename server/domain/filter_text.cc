@@ -25,7 +25,7 @@ bool At(std::string_view text, size_t at, char c) { return at < text.size() && t
 // ".5" for 500,000 micros; empty for none.
 std::string Fraction(int64_t micros) {
   if (micros == 0) return "";
-  char digits[8];
+  char digits[16];
   std::snprintf(digits, sizeof(digits), ".%06d", static_cast<int>(micros % kMicrosPerSecond));
   std::string out = digits;
   while (out.back() == '0') out.pop_back();

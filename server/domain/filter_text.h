@@ -1,7 +1,7 @@
 // Small text tools of the filter language. Bytes are ASCII or parts of UTF-8; no locale is asked.
 #pragma once
 
-#include <initializer_list>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,12 +16,6 @@ constexpr bool IsWordByte(char c) { return IsWordStart(c) || IsAsciiDigit(c); }
 
 // A-Z to a-z, every other byte as it is.
 std::string FilterFold(std::string_view text);
-
-inline std::string Cat(std::initializer_list<std::string_view> parts) {
-  std::string out;
-  for (std::string_view part : parts) out.append(part);
-  return out;
-}
 
 inline std::vector<std::string_view> SplitPath(std::string_view path) {
   std::vector<std::string_view> words;
