@@ -1,0 +1,292 @@
+// The use cases: what each changing call does, free of transport. A command is a decoded, checked
+// request; `KeysOf` names what it will touch; `Run` is the body handed to Store::Write. Services,
+// batch calls, imports and tests all go through these, so no path bypasses a rule.
+//
+// Every Run may be executed several times (storage/store.h). Errors are the faults of the domain.
+// Order within each: request id, existence, etag, guards, effects.
+//
+// A Once names the request for idempotency: `id` empty means no request id. `digest` is the keyed
+// HMAC of the decoded command. Results carry `replayed` when an earlier success was found.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/domain/criteria.h"
+#include "server/domain/directory.h"
+#include "server/domain/enums.h"
+#include "server/domain/history.h"
+#include "server/domain/lead.h"
+#include "server/domain/operation.h"
+#include "server/domain/opportunity.h"
+#include "server/domain/value.h"
+#include "storage/store.h"
+
+namespace relais::commands {
+
+struct Once {
+  std::string id;      // request_id, canonical; empty: none
+  std::string digest;  // keyed HMAC of the command
+};
+
+template <class T>
+struct Result {
+  T value;
+  bool replayed = false;
+};
+
+// ---- LeadService ------------------------------------------------------------------------------
+
+struct CaptureCommand {
+  Once once;
+  domain::Lead lead;  // descriptive fields only, normalised; acquisition.first_touch_time unset
+  domain::Touchpoint touchpoint;               // kind never unspecified
+  std::optional<domain::Timestamp> occur_time;  // of the touchpoint; absent: now
+  std::vector<domain::Consent> consents;
+};
+struct IdentityConflict {
+  domain::IdentityKind kind;
+  std::string value;
+  domain::LeadId lead;
+};
+struct Captured {
+  domain::Lead lead;
+  domain::Touchpoint touchpoint;
+  domain::CaptureOutcome outcome = domain::CaptureOutcome::kUnspecified;
+  domain::IdentityKind matched_by = domain::IdentityKind::kUnspecified;
+  std::vector<IdentityConflict> conflicts;
+  bool touchpoint_known = false;  // its (source, external_id) was there: nothing changed
+};
+storage::Keys KeysOf(const CaptureCommand& command);
+absl::StatusOr<Result<Captured>> Run(storage::WriteTxn& tx, const CaptureCommand& command);
+
+struct UpdateLeadCommand {
+  Once once;
+  domain::LeadId lead;
+  std::string etag;
+  domain::Lead values;
+  std::vector<std::string> paths;  // field table paths to take from `values`; descriptive ones only
+};
+storage::Keys KeysOf(const UpdateLeadCommand& command);
+absl::StatusOr<Result<domain::Lead>> Run(storage::WriteTxn& tx, const UpdateLeadCommand& command);
+
+struct RecordTouchpointCommand {
+  Once once;
+  domain::LeadId lead;
+  domain::Touchpoint touchpoint;
+  std::optional<domain::Timestamp> occur_time;
+};
+struct Recorded {
+  domain::Touchpoint touchpoint;
+  bool known = false;  // its (source, external_id) was there: nothing changed
+};
+storage::Keys KeysOf(const RecordTouchpointCommand& command);
+absl::StatusOr<Result<Recorded>> Run(storage::WriteTxn& tx, const RecordTouchpointCommand& command);
+
+struct AssignLeadCommand {
+  Once once;
+  domain::LeadId lead;
+  std::optional<domain::UserId> owner;  // nullopt takes the owner away
+  std::string reason, etag;
+};
+storage::Keys KeysOf(const AssignLeadCommand& command);
+absl::StatusOr<Result<domain::Lead>> Run(storage::WriteTxn& tx, const AssignLeadCommand& command);
+
+// ---- PrivacyService ---------------------------------------------------------------------------
+
+struct SetConsentCommand {
+  Once once;
+  domain::LeadId lead;
+  domain::Consent consent;
+  std::optional<domain::Timestamp> occur_time;
+};
+storage::Keys KeysOf(const SetConsentCommand& command);
+absl::StatusOr<Result<domain::Consent>> Run(storage::WriteTxn& tx,
+                                            const SetConsentCommand& command);
+
+// ---- QualificationService ---------------------------------------------------------------------
+
+struct AssessLeadCommand {
+  Once once;
+  domain::LeadId lead;
+  domain::Assessment assessment;
+  std::optional<domain::Timestamp> occur_time;
+};
+storage::Keys KeysOf(const AssessLeadCommand& command);
+absl::StatusOr<Result<domain::Assessment>> Run(storage::WriteTxn& tx,
+                                               const AssessLeadCommand& command);
+
+enum class LeadStep { kQualify, kDisqualify, kRecycle };
+struct LeadStepCommand {
+  Once once;
+  LeadStep step = LeadStep::kQualify;
+  domain::LeadId lead;
+  std::string reason, etag;
+  std::optional<domain::Timestamp> occur_time;
+};
+storage::Keys KeysOf(const LeadStepCommand& command);
+absl::StatusOr<Result<domain::Lead>> Run(storage::WriteTxn& tx, const LeadStepCommand& command);
+
+// ---- OpportunityService -----------------------------------------------------------------------
+
+struct CreateOpportunityCommand {
+  Once once;
+  domain::Opportunity opportunity;  // `lead` set, descriptive fields
+  std::optional<domain::Timestamp> occur_time;
+};
+storage::Keys KeysOf(const CreateOpportunityCommand& command);
+absl::StatusOr<Result<domain::Opportunity>> Run(storage::WriteTxn& tx,
+                                                const CreateOpportunityCommand& command);
+
+struct UpdateOpportunityCommand {
+  Once once;
+  domain::OpportunityId opportunity;
+  std::string etag;
+  domain::Opportunity values;
+  std::vector<std::string> paths;
+};
+storage::Keys KeysOf(const UpdateOpportunityCommand& command);
+absl::StatusOr<Result<domain::Opportunity>> Run(storage::WriteTxn& tx,
+                                                const UpdateOpportunityCommand& command);
+
+enum class OpportunityStep { kMove, kClose, kReopen };
+struct OpportunityStepCommand {
+  Once once;
+  OpportunityStep step = OpportunityStep::kMove;
+  domain::OpportunityId opportunity;
+  std::string etag;
+  std::string stage;                                                   // kMove
+  domain::CloseOutcome outcome = domain::CloseOutcome::kUnspecified;   // kClose
+  std::string reason, winning_competitor;                              // kClose, kReopen
+  std::optional<domain::Money> amount;                                 // kClose
+  std::optional<domain::Timestamp> occur_time;
+};
+storage::Keys KeysOf(const OpportunityStepCommand& command);
+absl::StatusOr<Result<domain::Opportunity>> Run(storage::WriteTxn& tx,
+                                                const OpportunityStepCommand& command);
+
+// ---- DirectoryService -------------------------------------------------------------------------
+
+struct SaveUserCommand {  // create when `user` is absent, else update the given paths
+  Once once;
+  std::optional<domain::UserId> user;
+  std::string etag;
+  domain::User values;
+  std::vector<std::string> paths;
+};
+storage::Keys KeysOf(const SaveUserCommand& command);
+absl::StatusOr<Result<domain::User>> Run(storage::WriteTxn& tx, const SaveUserCommand& command);
+
+struct SaveTeamCommand {
+  Once once;
+  std::optional<domain::TeamId> team;
+  std::string etag;
+  domain::Team values;
+  std::vector<std::string> paths;
+};
+storage::Keys KeysOf(const SaveTeamCommand& command);
+absl::StatusOr<Result<domain::Team>> Run(storage::WriteTxn& tx, const SaveTeamCommand& command);
+
+struct ArchiveUserCommand {
+  Once once;
+  domain::UserId user;
+  std::string etag;
+};
+storage::Keys KeysOf(const ArchiveUserCommand& command);
+absl::StatusOr<Result<domain::User>> Run(storage::WriteTxn& tx, const ArchiveUserCommand& command);
+
+struct ArchiveTeamCommand {
+  Once once;
+  domain::TeamId team;
+  std::string etag;
+};
+storage::Keys KeysOf(const ArchiveTeamCommand& command);
+absl::StatusOr<Result<domain::Team>> Run(storage::WriteTxn& tx, const ArchiveTeamCommand& command);
+
+// ---- OperationsService ------------------------------------------------------------------------
+
+struct CancelOperationCommand {
+  Once once;
+  domain::OperationId operation;
+};
+storage::Keys KeysOf(const CancelOperationCommand& command);
+absl::StatusOr<Result<domain::Operation>> Run(storage::WriteTxn& tx,
+                                              const CancelOperationCommand& command);
+
+// ---- Many in one unit -------------------------------------------------------------------------
+
+// Items fail alone; the unit succeeds unless storage fails. Each item has its own Once.
+struct BatchCaptureCommand {
+  std::vector<absl::StatusOr<CaptureCommand>> items;  // an error: the item was malformed
+};
+storage::Keys KeysOf(const BatchCaptureCommand& command);
+std::vector<absl::StatusOr<Result<Captured>>> Run(storage::WriteTxn& tx,
+                                                  const BatchCaptureCommand& command);
+
+struct BatchRecordTouchpointsCommand {
+  std::vector<absl::StatusOr<RecordTouchpointCommand>> items;
+};
+storage::Keys KeysOf(const BatchRecordTouchpointsCommand& command);
+std::vector<absl::StatusOr<Result<Recorded>>> Run(storage::WriteTxn& tx,
+                                                  const BatchRecordTouchpointsCommand& command);
+
+// ---- ImportService ----------------------------------------------------------------------------
+
+// By name, or by key in another system.
+using LeadReference = std::variant<domain::LeadId, domain::ExternalId>;
+
+struct CaptureRow {
+  CaptureCommand capture;
+};
+struct TouchpointRow {
+  LeadReference lead;
+  RecordTouchpointCommand touchpoint;  // `lead` unset
+};
+struct QualificationRow {
+  LeadReference lead;
+  std::optional<AssessLeadCommand> assessment;  // `lead` unset
+  bool qualify = false;
+  std::optional<domain::Timestamp> occur_time;
+};
+struct OpportunityRow {
+  LeadReference lead;
+  CreateOpportunityCommand opportunity;  // `lead` unset
+};
+struct CloseRow {
+  domain::ExternalId opportunity;
+  OpportunityStepCommand close;  // `opportunity` unset
+};
+struct ImportRow {
+  int64_t row = 0;
+  // An error: the row was malformed.
+  absl::StatusOr<std::variant<CaptureRow, TouchpointRow, QualificationRow, OpportunityRow, CloseRow>>
+      content;
+};
+struct ImportRowResult {
+  int64_t row = 0;
+  domain::ImportRowOutcome outcome = domain::ImportRowOutcome::kUnspecified;
+  std::string resource;
+  absl::Status status;
+};
+struct ImportRowsCommand {
+  domain::ImportId import;
+  std::string display_name;
+  int64_t rows_total = 0;
+  std::vector<ImportRow> rows;  // strictly increasing row numbers
+  bool complete = false;
+};
+struct Imported {
+  domain::Import import;
+  std::vector<ImportRowResult> results;  // one a row
+};
+// The import's operation shares its id.
+storage::Keys KeysOf(const ImportRowsCommand& command);
+absl::StatusOr<Imported> Run(storage::WriteTxn& tx, const ImportRowsCommand& command);
+
+}  // namespace relais::commands

@@ -1,0 +1,300 @@
+#include "storage/engine/batch_map.h"
+
+#include <algorithm>
+
+#include "server/domain/concat.h"
+
+namespace relais::storage {
+
+using domain::InternalFault;
+
+std::string UnitTxn::NewId() {
+  if (ids_used_ == ids_.ids.size()) ids_.ids.push_back(id_source_.NewId());
+  return ids_.ids[ids_used_++];
+}
+
+void UnitTxn::UndoTo(size_t mark) {
+  while (undo_.size() > mark) {
+    undo_.back()();
+    undo_.pop_back();
+  }
+}
+
+template <class Map>
+void UnitTxn::Guard(Map& map, const typename Map::key_type& key) {
+  auto it = map.find(key);
+  if (it == map.end()) {
+    undo_.push_back([&map, key] { map.erase(key); });
+  } else {
+    undo_.push_back([&map, key, before = it->second] { map[key] = before; });
+  }
+}
+
+template <class Map>
+absl::StatusOr<typename Map::mapped_type*> UnitTxn::Entry(Map& map,
+                                                          const typename Map::key_type& key,
+                                                          const Keys& keys, std::string_view what) {
+  auto it = map.find(key);
+  if (it != map.end()) return &it->second;
+  if (unnamed_reads_fail_) {
+    return InternalFault(Concat(call_.method, " reads a ", what, " that its keys do not name"));
+  }
+  RETURN_IF_ERROR(load_(keys));
+  it = map.find(key);
+  if (it == map.end()) return InternalFault(Concat("a load left out its ", what));
+  return &it->second;
+}
+
+template <class E>
+absl::StatusOr<const E*> UnitTxn::Find(const std::string& id, const Keys& keys,
+                                       std::string_view what) {
+  ASSIGN_OR_RETURN(Slot<E> * slot, Entry(map_.map<E>(), id, keys, what));
+  return slot->current.has_value() ? &*slot->current : nullptr;
+}
+
+absl::StatusOr<const domain::Lead*> UnitTxn::FindLead(const domain::LeadId& id) {
+  return Find<domain::Lead>(id.value, Keys().Lead(id), "lead");
+}
+absl::StatusOr<const domain::Opportunity*> UnitTxn::FindOpportunity(
+    const domain::OpportunityId& id) {
+  return Find<domain::Opportunity>(id.value, Keys().Opportunity(id), "opportunity");
+}
+absl::StatusOr<const domain::Touchpoint*> UnitTxn::FindTouchpoint(const domain::TouchpointId& id) {
+  return Find<domain::Touchpoint>(id.value, Keys().Touchpoint(id), "touchpoint");
+}
+absl::StatusOr<const domain::User*> UnitTxn::FindUser(const domain::UserId& id) {
+  return Find<domain::User>(id.value, Keys().User(id), "user");
+}
+absl::StatusOr<const domain::Team*> UnitTxn::FindTeam(const domain::TeamId& id) {
+  return Find<domain::Team>(id.value, Keys().Team(id), "team");
+}
+absl::StatusOr<const domain::Import*> UnitTxn::FindImport(const domain::ImportId& id) {
+  return Find<domain::Import>(id.value, Keys().Import(id), "import");
+}
+absl::StatusOr<const domain::Operation*> UnitTxn::FindOperation(const domain::OperationId& id) {
+  return Find<domain::Operation>(id.value, Keys().Operation(id), "operation");
+}
+
+absl::StatusOr<const RequestRecord*> UnitTxn::FindRequest(const std::string& request_id) {
+  ASSIGN_OR_RETURN(Slot<RequestRecord> * slot,
+                   Entry(map_.requests, KeyPair(call_.principal, request_id),
+                         Keys().Request(request_id), "request"));
+  return slot->current.has_value() ? &*slot->current : nullptr;
+}
+
+template <class Id, class K>
+absl::StatusOr<std::optional<Id>> UnitTxn::Owner(OwnerMap<K>& map, const K& key, const Keys& keys,
+                                                 std::string_view what) {
+  ASSIGN_OR_RETURN(Slot<std::string> * slot, Entry(map, key, keys, what));
+  if (!slot->current.has_value()) return std::optional<Id>();
+  return std::optional<Id>(Id(*slot->current));
+}
+
+absl::StatusOr<std::optional<domain::LeadId>> UnitTxn::IdentityOwner(domain::IdentityKind kind,
+                                                                     const std::string& value) {
+  return Owner<domain::LeadId>(map_.identities, IdentityKey(kind, value),
+                               Keys().Identity(kind, value), "identity");
+}
+absl::StatusOr<std::optional<domain::OpportunityId>> UnitTxn::OpportunityByKey(
+    const std::string& system, const std::string& id) {
+  return Owner<domain::OpportunityId>(map_.opportunity_keys, KeyPair(system, id),
+                                      Keys().OpportunityKey(system, id), "opportunity key");
+}
+absl::StatusOr<std::optional<domain::TouchpointId>> UnitTxn::TouchpointByKey(
+    const std::string& source, const std::string& external_id) {
+  return Owner<domain::TouchpointId>(map_.touchpoint_keys, KeyPair(source, external_id),
+                                     Keys().TouchpointKey(source, external_id), "touchpoint key");
+}
+absl::StatusOr<std::optional<domain::UserId>> UnitTxn::UserByKey(const std::string& kind,
+                                                                 const std::string& value) {
+  return Owner<domain::UserId>(map_.user_keys, KeyPair(kind, value), Keys().UserKey(kind, value),
+                               "user key");
+}
+absl::StatusOr<std::optional<domain::TeamId>> UnitTxn::TeamByKey(const std::string& kind,
+                                                                 const std::string& value) {
+  return Owner<domain::TeamId>(map_.team_keys, KeyPair(kind, value), Keys().TeamKey(kind, value),
+                               "team key");
+}
+
+template <class E>
+absl::StatusOr<std::vector<E>> UnitTxn::Children(
+    std::unordered_map<std::string, std::vector<std::string>>& index, const domain::LeadId& id,
+    LoadPlan plan, std::string_view what) {
+  ASSIGN_OR_RETURN(std::vector<std::string> * ids,
+                   Entry(index, id.value, Keys().Lead(id, plan), what));
+  std::vector<E> children;
+  for (const std::string& child : *ids) {
+    const Slot<E>& slot = map_.map<E>().at(child);
+    if (slot.current.has_value()) children.push_back(*slot.current);
+  }
+  return children;
+}
+
+absl::StatusOr<std::vector<domain::Assessment>> UnitTxn::Assessments(const domain::LeadId& id) {
+  return Children<domain::Assessment>(map_.assessments_of, id, kAssessments, "lead's assessments");
+}
+absl::StatusOr<std::vector<domain::Opportunity>> UnitTxn::Opportunities(const domain::LeadId& id) {
+  return Children<domain::Opportunity>(map_.opportunities_of, id, kOpportunities,
+                                       "lead's opportunities");
+}
+
+void UnitTxn::AddChild(std::unordered_map<std::string, std::vector<std::string>>& index,
+                       const domain::LeadId& lead, const std::string& id) {
+  auto it = index.find(lead.value);
+  if (it == index.end()) return;  // not loaded: a later load reads it from the map's entities
+  Guard(index, lead.value);
+  it->second.push_back(id);
+}
+
+void UnitTxn::Append(std::vector<domain::FieldChange> changes, std::string subject,
+                     const domain::LeadId& lead, const domain::EventDraft& draft) {
+  domain::Event event;
+  event.type = draft.type;
+  event.subject = std::move(subject);
+  event.lead = lead;
+  event.occur_time = draft.occur_time;
+  event.actor = call_.principal;
+  event.trigger = call_.method;
+  event.rule_version = draft.rule_version;
+  event.basis = draft.basis;
+  event.reason = draft.reason;
+  event.changes = std::move(changes);
+  map_.events.push_back({std::move(event)});
+  undo_.push_back([this] { map_.events.pop_back(); });
+}
+
+template <class E>
+absl::Status UnitTxn::KeepVersioned(E& entity, std::string subject, const domain::LeadId& lead,
+                                    const domain::EventDraft& draft) {
+  EntityMap<E>& map = map_.map<E>();
+  auto it = map.find(entity.id.value);
+  const bool known = it != map.end() && it->second.current.has_value();
+  const E before = known ? *it->second.current : E{};
+  if (known) {
+    entity.revision = before.revision;
+    entity.update_time = before.update_time;
+    if (entity == before) return absl::OkStatus();
+  }
+  entity.revision = before.revision + 1;
+  entity.update_time = now_;
+  Guard(map, entity.id.value);
+  map[entity.id.value].current = entity;
+  Append(domain::Diff(before, entity), std::move(subject), lead, draft);
+  return absl::OkStatus();
+}
+
+template <class E>
+absl::Status UnitTxn::KeepNew(const E& entity, std::string subject,
+                              const domain::EventDraft& draft) {
+  EntityMap<E>& map = map_.map<E>();
+  Guard(map, entity.id.value);
+  map[entity.id.value].current = entity;
+  Append(domain::Diff(E{}, entity), std::move(subject), entity.lead, draft);
+  return absl::OkStatus();
+}
+
+absl::Status UnitTxn::Keep(domain::Lead& lead, const domain::EventDraft& draft) {
+  // A lead that is made here has no children in the database: nothing needs to be loaded for it.
+  if (auto it = map_.map<domain::Lead>().find(lead.id.value);
+      it == map_.map<domain::Lead>().end()) {
+    Guard(map_.assessments_of, lead.id.value);
+    map_.assessments_of[lead.id.value];
+    Guard(map_.opportunities_of, lead.id.value);
+    map_.opportunities_of[lead.id.value];
+  }
+  return KeepVersioned(lead, NameOf(lead.id), lead.id, draft);
+}
+
+absl::Status UnitTxn::Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) {
+  auto it = map_.map<domain::Opportunity>().find(opportunity.id.value);
+  const bool known = it != map_.map<domain::Opportunity>().end() && it->second.current.has_value();
+  RETURN_IF_ERROR(KeepVersioned(opportunity, NameOf(opportunity.id), opportunity.lead, draft));
+  if (!known) AddChild(map_.opportunities_of, opportunity.lead, opportunity.id.value);
+  return absl::OkStatus();
+}
+absl::Status UnitTxn::Keep(domain::User& user, const domain::EventDraft& draft) {
+  return KeepVersioned(user, NameOf(user.id), domain::LeadId(), draft);
+}
+absl::Status UnitTxn::Keep(domain::Team& team, const domain::EventDraft& draft) {
+  return KeepVersioned(team, NameOf(team.id), domain::LeadId(), draft);
+}
+absl::Status UnitTxn::Keep(domain::Import& import, const domain::EventDraft& draft) {
+  return KeepVersioned(import, NameOf(import.id), domain::LeadId(), draft);
+}
+absl::Status UnitTxn::Keep(domain::Operation& operation, const domain::EventDraft& draft) {
+  return KeepVersioned(operation, NameOf(operation.id), domain::LeadId(), draft);
+}
+
+absl::Status UnitTxn::Keep(const domain::Touchpoint& touchpoint, const domain::EventDraft& draft) {
+  if (!touchpoint.external_id.empty()) {
+    RETURN_IF_ERROR(SetOwner(map_.touchpoint_keys,
+                             KeyPair(touchpoint.source, touchpoint.external_id),
+                             touchpoint.id.value));
+  }
+  return KeepNew(touchpoint, NameOf(touchpoint.lead, touchpoint.id), draft);
+}
+absl::Status UnitTxn::Keep(const domain::Consent& consent, const domain::EventDraft& draft) {
+  return KeepNew(consent, NameOf(consent.lead, consent.id), draft);
+}
+absl::Status UnitTxn::Keep(const domain::Assessment& assessment, const domain::EventDraft& draft) {
+  RETURN_IF_ERROR(KeepNew(assessment, NameOf(assessment.lead, assessment.id), draft));
+  AddChild(map_.assessments_of, assessment.lead, assessment.id.value);
+  return absl::OkStatus();
+}
+
+template <class K>
+absl::Status UnitTxn::SetOwner(OwnerMap<K>& map, const K& key, std::optional<std::string> owner) {
+  auto it = map.find(key);
+  if (owner.has_value() && it != map.end() && it->second.current.has_value() &&
+      it->second.current != owner) {
+    return InternalFault("a unique key was claimed while another holds it");
+  }
+  Guard(map, key);
+  map[key].current = std::move(owner);
+  return absl::OkStatus();
+}
+
+absl::Status UnitTxn::Claim(domain::IdentityKind kind, const std::string& value,
+                            const domain::LeadId& owner) {
+  return SetOwner(map_.identities, IdentityKey(kind, value), owner.value);
+}
+absl::Status UnitTxn::Release(domain::IdentityKind kind, const std::string& value) {
+  return SetOwner(map_.identities, IdentityKey(kind, value), std::nullopt);
+}
+absl::Status UnitTxn::ClaimOpportunityKey(const std::string& system, const std::string& id,
+                                          const domain::OpportunityId& owner) {
+  return SetOwner(map_.opportunity_keys, KeyPair(system, id), owner.value);
+}
+absl::Status UnitTxn::ReleaseOpportunityKey(const std::string& system, const std::string& id) {
+  return SetOwner(map_.opportunity_keys, KeyPair(system, id), std::nullopt);
+}
+absl::Status UnitTxn::ClaimUserKey(const std::string& kind, const std::string& value,
+                                   const domain::UserId& owner) {
+  return SetOwner(map_.user_keys, KeyPair(kind, value), owner.value);
+}
+absl::Status UnitTxn::ReleaseUserKey(const std::string& kind, const std::string& value) {
+  return SetOwner(map_.user_keys, KeyPair(kind, value), std::nullopt);
+}
+absl::Status UnitTxn::ClaimTeamKey(const std::string& kind, const std::string& value,
+                                   const domain::TeamId& owner) {
+  return SetOwner(map_.team_keys, KeyPair(kind, value), owner.value);
+}
+absl::Status UnitTxn::ReleaseTeamKey(const std::string& kind, const std::string& value) {
+  return SetOwner(map_.team_keys, KeyPair(kind, value), std::nullopt);
+}
+
+absl::Status UnitTxn::Remember(const RequestRecord& record) {
+  KeyPair key(call_.principal, record.request_id);
+  Guard(map_.requests, key);
+  map_.requests[key].current = record;
+  return absl::OkStatus();
+}
+
+absl::Status UnitTxn::Attempt(const std::function<absl::Status()>& part) {
+  const size_t mark = undo_.size();
+  absl::Status status = part();
+  if (!status.ok()) UndoTo(mark);
+  return status;
+}
+
+}  // namespace relais::storage

@@ -1,0 +1,188 @@
+// The identity map of one batch: what was loaded, what the units made of it, and the events they
+// left. Units run on it one after the other, each through a UnitTxn, each seeing what the ones
+// before it kept; a unit that fails is undone to the last byte.
+//
+// Not thread-safe: a batch belongs to one writer thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/domain/faults.h"
+#include "server/domain/status_macros.h"
+#include "storage/store.h"
+
+namespace relais::storage {
+
+// A row's state in the database and now; nullopt where there is none.
+template <class T>
+struct Slot {
+  std::optional<T> stored;
+  std::optional<T> current;
+};
+
+template <class E>
+using EntityMap = std::unordered_map<std::string, Slot<E>>;
+using KeyPair = std::pair<std::string, std::string>;
+using IdentityKey = std::pair<domain::IdentityKind, std::string>;
+template <class K>
+using OwnerMap = std::map<K, Slot<std::string>>;  // unique key -> id of its owner
+
+// An event before it has a number.
+struct PendingEvent {
+  domain::Event event;  // number and record_time unset
+};
+
+struct BatchMap {
+  std::tuple<EntityMap<domain::Lead>, EntityMap<domain::Touchpoint>, EntityMap<domain::Consent>,
+             EntityMap<domain::Assessment>, EntityMap<domain::Opportunity>, EntityMap<domain::User>,
+             EntityMap<domain::Team>, EntityMap<domain::Import>, EntityMap<domain::Operation>>
+      entities;
+  OwnerMap<IdentityKey> identities;
+  OwnerMap<KeyPair> opportunity_keys, touchpoint_keys, user_keys, team_keys;
+  std::map<KeyPair, Slot<RequestRecord>> requests;  // (principal, request id)
+  // Children by lead; present means loaded. Ids into `entities`.
+  std::unordered_map<std::string, std::vector<std::string>> assessments_of, opportunities_of;
+  std::unordered_map<std::string, std::string> person_keys;  // lead -> key, unwrapped
+  std::vector<PendingEvent> events;
+
+  template <class E>
+  EntityMap<E>& map() {
+    return std::get<EntityMap<E>>(entities);
+  }
+};
+
+// Loads what a set of keys names, beyond what the map holds already.
+using LoadKeys = std::function<absl::Status(const Keys&)>;
+
+// What stays the same each time a unit's body is run.
+struct UnitIds {
+  std::vector<std::string> ids;
+};
+
+class UnitTxn final : public WriteTxn {
+ public:
+  UnitTxn(BatchMap& map, const Call& call, domain::Timestamp now, const domain::Config& config,
+          domain::IdSource& id_source, UnitIds& ids, LoadKeys load, bool unnamed_reads_fail)
+      : map_(map),
+        call_(call),
+        now_(now),
+        config_(config),
+        id_source_(id_source),
+        ids_(ids),
+        load_(std::move(load)),
+        unnamed_reads_fail_(unnamed_reads_fail) {}
+
+  // Puts everything back as it was when this object was made.
+  void Undo() { UndoTo(0); }
+
+  const Call& call() const override { return call_; }
+  domain::Timestamp now() const override { return now_; }
+  const domain::Config& config() const override { return config_; }
+  std::string NewId() override;
+
+  absl::StatusOr<const domain::Lead*> FindLead(const domain::LeadId& id) override;
+  absl::StatusOr<const domain::Opportunity*> FindOpportunity(
+      const domain::OpportunityId& id) override;
+  absl::StatusOr<const domain::Touchpoint*> FindTouchpoint(const domain::TouchpointId& id) override;
+  absl::StatusOr<const domain::User*> FindUser(const domain::UserId& id) override;
+  absl::StatusOr<const domain::Team*> FindTeam(const domain::TeamId& id) override;
+  absl::StatusOr<const domain::Import*> FindImport(const domain::ImportId& id) override;
+  absl::StatusOr<const domain::Operation*> FindOperation(const domain::OperationId& id) override;
+  absl::StatusOr<const RequestRecord*> FindRequest(const std::string& request_id) override;
+
+  absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
+                                                              const std::string& value) override;
+  absl::StatusOr<std::optional<domain::OpportunityId>> OpportunityByKey(
+      const std::string& system, const std::string& id) override;
+  absl::StatusOr<std::optional<domain::TouchpointId>> TouchpointByKey(
+      const std::string& source, const std::string& external_id) override;
+  absl::StatusOr<std::optional<domain::UserId>> UserByKey(const std::string& kind,
+                                                          const std::string& value) override;
+  absl::StatusOr<std::optional<domain::TeamId>> TeamByKey(const std::string& kind,
+                                                          const std::string& value) override;
+
+  absl::StatusOr<std::vector<domain::Assessment>> Assessments(const domain::LeadId& id) override;
+  absl::StatusOr<std::vector<domain::Opportunity>> Opportunities(const domain::LeadId& id) override;
+
+  absl::Status Keep(domain::Lead& lead, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::User& user, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::Team& team, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::Import& import, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::Operation& operation, const domain::EventDraft& draft) override;
+  absl::Status Keep(const domain::Touchpoint& touchpoint, const domain::EventDraft& draft) override;
+  absl::Status Keep(const domain::Consent& consent, const domain::EventDraft& draft) override;
+  absl::Status Keep(const domain::Assessment& assessment, const domain::EventDraft& draft) override;
+
+  absl::Status Claim(domain::IdentityKind kind, const std::string& value,
+                     const domain::LeadId& owner) override;
+  absl::Status Release(domain::IdentityKind kind, const std::string& value) override;
+  absl::Status ClaimOpportunityKey(const std::string& system, const std::string& id,
+                                   const domain::OpportunityId& owner) override;
+  absl::Status ReleaseOpportunityKey(const std::string& system, const std::string& id) override;
+  absl::Status ClaimUserKey(const std::string& kind, const std::string& value,
+                            const domain::UserId& owner) override;
+  absl::Status ReleaseUserKey(const std::string& kind, const std::string& value) override;
+  absl::Status ClaimTeamKey(const std::string& kind, const std::string& value,
+                            const domain::TeamId& owner) override;
+  absl::Status ReleaseTeamKey(const std::string& kind, const std::string& value) override;
+
+  absl::Status Remember(const RequestRecord& record) override;
+  absl::Status Attempt(const std::function<absl::Status()>& part) override;
+
+ private:
+  void UndoTo(size_t mark);
+  // Remembers a map entry so that it can be put back; call before every change of it.
+  template <class Map>
+  void Guard(Map& map, const typename Map::key_type& key);
+
+  // The entry of `key`, loaded by `keys` when it is not there yet.
+  template <class Map>
+  absl::StatusOr<typename Map::mapped_type*> Entry(Map& map, const typename Map::key_type& key,
+                                                   const Keys& keys, std::string_view what);
+  template <class E>
+  absl::StatusOr<const E*> Find(const std::string& id, const Keys& keys, std::string_view what);
+  template <class Id, class K>
+  absl::StatusOr<std::optional<Id>> Owner(OwnerMap<K>& map, const K& key, const Keys& keys,
+                                          std::string_view what);
+  template <class K>
+  absl::Status SetOwner(OwnerMap<K>& map, const K& key, std::optional<std::string> owner);
+  template <class E>
+  absl::StatusOr<std::vector<E>> Children(
+      std::unordered_map<std::string, std::vector<std::string>>& index, const domain::LeadId& id,
+      LoadPlan plan, std::string_view what);
+  void AddChild(std::unordered_map<std::string, std::vector<std::string>>& index,
+                const domain::LeadId& lead, const std::string& id);
+
+  template <class E>
+  absl::Status KeepVersioned(E& entity, std::string subject, const domain::LeadId& lead,
+                             const domain::EventDraft& draft);
+  template <class E>
+  absl::Status KeepNew(const E& entity, std::string subject, const domain::EventDraft& draft);
+  void Append(std::vector<domain::FieldChange> changes, std::string subject,
+              const domain::LeadId& lead, const domain::EventDraft& draft);
+
+  BatchMap& map_;
+  const Call& call_;
+  const domain::Timestamp now_;
+  const domain::Config& config_;
+  domain::IdSource& id_source_;
+  UnitIds& ids_;
+  size_t ids_used_ = 0;
+  LoadKeys load_;
+  const bool unnamed_reads_fail_;
+  std::vector<std::function<void()>> undo_;
+};
+
+}  // namespace relais::storage

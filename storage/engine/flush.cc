@@ -1,0 +1,212 @@
+#include "storage/engine/flush.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "server/domain/concat.h"
+#include "storage/engine/event_rows.h"
+#include "storage/engine/person_keys.h"
+#include "storage/sql/rows.h"
+#include "storage/sql/tables.h"
+
+namespace relais::storage {
+namespace {
+
+using domain::TenantId;
+
+class Flusher {
+ public:
+  Flusher(Session& session, const Vault& vault, const TenantId& tenant, BatchMap& map)
+      : session_(session), vault_(vault), tenant_(tenant), map_(map) {}
+
+  absl::StatusOr<Flushed> Run(const std::string& batch_id, domain::Timestamp now) {
+    RETURN_IF_ERROR(InsertEntities<domain::Lead>());
+    RETURN_IF_ERROR(InsertPersonKeys());
+    RETURN_IF_ERROR(WriteIdentities());
+    RETURN_IF_ERROR(UpdateEntities<domain::Lead>());
+    RETURN_IF_ERROR(InsertEntities<domain::Touchpoint>());
+    RETURN_IF_ERROR(InsertEntities<domain::Consent>());
+    RETURN_IF_ERROR(InsertEntities<domain::Assessment>());
+    RETURN_IF_ERROR(WriteEntities<domain::Opportunity>());
+    RETURN_IF_ERROR(
+        WriteKeys(OpportunityKeysTable(), "system", "external_id", map_.opportunity_keys));
+    RETURN_IF_ERROR(WriteEntities<domain::User>());
+    RETURN_IF_ERROR(WriteKeys(UserKeysTable(), "kind", "value", map_.user_keys));
+    RETURN_IF_ERROR(WriteEntities<domain::Team>());
+    RETURN_IF_ERROR(WriteKeys(TeamKeysTable(), "kind", "value", map_.team_keys));
+    RETURN_IF_ERROR(WriteEntities<domain::Import>());
+    RETURN_IF_ERROR(WriteEntities<domain::Operation>());
+    RETURN_IF_ERROR(InsertRequests(now));
+    RETURN_IF_ERROR(session_.InsertRows(BatchesTable(),
+                                        std::vector<Row>{{tenant_.value, batch_id, now.micros}}));
+    return InsertEvents(batch_id, now);
+  }
+
+ private:
+  template <class E>
+  absl::Status InsertEntities() {
+    std::vector<std::pair<std::string, const E*>> added;
+    for (const auto& [id, slot] : map_.map<E>()) {
+      if (!slot.stored.has_value() && slot.current.has_value()) {
+        added.emplace_back(id, &*slot.current);
+      }
+    }
+    if (added.empty()) return absl::OkStatus();
+    std::sort(added.begin(), added.end());
+    std::vector<Row> rows;
+    rows.reserve(added.size());
+    for (const auto& [id, entity] : added) rows.push_back(ToRow(tenant_, *entity));
+    return session_.InsertRows(TableOf<E>(), rows);
+  }
+
+  template <class E>
+  absl::Status UpdateEntities() {
+    std::vector<std::pair<std::string, const Slot<E>*>> changed;
+    for (const auto& [id, slot] : map_.map<E>()) {
+      if (slot.stored.has_value() && slot.current.has_value() &&
+          slot.stored->revision != slot.current->revision) {
+        changed.emplace_back(id, &slot);
+      }
+    }
+    if (changed.empty()) return absl::OkStatus();
+    std::sort(changed.begin(), changed.end());
+    std::vector<Row> rows;
+    std::vector<int64_t> old_revisions;
+    std::set<size_t> columns;
+    for (const auto& [id, slot] : changed) {
+      Row after = ToRow(tenant_, *slot->current);
+      for (size_t column : ChangedColumns(ToRow(tenant_, *slot->stored), after)) {
+        columns.insert(column);
+      }
+      rows.push_back(std::move(after));
+      old_revisions.push_back(slot->stored->revision);
+    }
+    std::vector<size_t> list(columns.begin(), columns.end());
+    return session_.UpdateRows(TableOf<E>(), list, rows, old_revisions);
+  }
+
+  template <class E>
+  absl::Status WriteEntities() {
+    RETURN_IF_ERROR(InsertEntities<E>());
+    return UpdateEntities<E>();
+  }
+
+  absl::Status InsertPersonKeys() {
+    std::set<std::string> added;
+    for (const auto& [id, slot] : map_.map<domain::Lead>()) {
+      if (!slot.stored.has_value() && slot.current.has_value()) added.insert(id);
+    }
+    std::vector<Row> rows;
+    for (const std::string& lead : added) {
+      std::string key = vault_.NewKey();
+      rows.push_back(PersonKeyRow(vault_, tenant_, lead, key));
+      map_.person_keys[lead] = std::move(key);
+    }
+    return rows.empty() ? absl::OkStatus() : session_.InsertRows(PersonKeysTable(), rows);
+  }
+
+  // A key that changes its owner is deleted and inserted: within one transaction the two are one.
+  absl::Status WriteIdentities() {
+    std::vector<Row> rows;
+    for (const auto& [key, slot] : map_.identities) {
+      if (slot.stored == slot.current) continue;
+      const int64_t kind = static_cast<int64_t>(key.first);
+      if (slot.stored.has_value()) {
+        RETURN_IF_ERROR(Delete(LeadIdentitiesTable(), "kind", "value", {kind, key.second}));
+      }
+      if (slot.current.has_value()) {
+        rows.push_back({tenant_.value, kind, key.second, *slot.current});
+      }
+    }
+    return rows.empty() ? absl::OkStatus() : session_.InsertRows(LeadIdentitiesTable(), rows);
+  }
+
+  absl::Status WriteKeys(const Table& table, std::string_view first, std::string_view second,
+                         const OwnerMap<KeyPair>& keys) {
+    std::vector<Row> rows;
+    for (const auto& [key, slot] : keys) {
+      if (slot.stored == slot.current) continue;
+      if (slot.stored.has_value()) {
+        RETURN_IF_ERROR(Delete(table, first, second, {key.first, key.second}));
+      }
+      if (slot.current.has_value()) {
+        rows.push_back({tenant_.value, key.first, key.second, *slot.current});
+      }
+    }
+    return rows.empty() ? absl::OkStatus() : session_.InsertRows(table, rows);
+  }
+
+  absl::Status Delete(const Table& table, std::string_view first, std::string_view second,
+                      const Row& key) {
+    ASSIGN_OR_RETURN(int64_t deleted, session_.Execute(Concat("DELETE FROM ", table.name,
+                                                              " WHERE tenant_id = :p1 AND ", first,
+                                                              " = :p2 AND ", second, " = :p3"),
+                                                       Row{tenant_.value, key[0], key[1]}));
+    return deleted == 1 ? absl::OkStatus() : ConflictError("a unique key moved");
+  }
+
+  absl::Status InsertRequests(domain::Timestamp now) {
+    std::vector<Row> rows;
+    for (const auto& [key, slot] : map_.requests) {
+      if (slot.stored.has_value() || !slot.current.has_value()) continue;
+      const RequestRecord& record = *slot.current;
+      rows.push_back({tenant_.value, key.first, record.request_id, record.method, record.digest,
+                      record.resource, record.note.empty() ? Cell() : Cell(record.note),
+                      now.micros});
+    }
+    return rows.empty() ? absl::OkStatus() : session_.InsertRows(RequestLogTable(), rows);
+  }
+
+  // The counter row is locked from here to COMMIT: that is what makes numbers and times follow the
+  // order of commits. So this comes last.
+  absl::StatusOr<Flushed> InsertEvents(const std::string& batch_id, domain::Timestamp now) {
+    Flushed flushed;
+    const int64_t count = static_cast<int64_t>(map_.events.size());
+    if (count == 0) return flushed;
+    std::vector<Row> rows;
+    rows.reserve(map_.events.size());
+    for (size_t i = 0; i < map_.events.size(); ++i) {
+      rows.push_back(
+          ToEventRow(tenant_, map_.events[i].event, batch_id, i, vault_, map_.person_keys));
+    }
+    static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
+    ASSIGN_OR_RETURN(
+        std::vector<Row> counter,
+        session_.Query("UPDATE feed_counters SET last_number = last_number + :p1, last_time = "
+                       "CASE WHEN last_time + 1 > :p2 THEN last_time + 1 ELSE :p3 END + :p4 "
+                       "WHERE tenant_id = :p5 RETURNING last_number, last_time",
+                       Row{count, now.micros, now.micros, count - 1, tenant_.value}, kTypes));
+    if (counter.size() != 1) return domain::InternalFault("the tenant has no feed counter");
+    flushed.first_number = IntOr(counter[0][0]) - count + 1;
+    flushed.first_time = {IntOr(counter[0][1]) - count + 1};
+    for (int64_t i = 0; i < count; ++i) {
+      rows[static_cast<size_t>(i)][1] = flushed.first_number + i;
+      rows[static_cast<size_t>(i)][2] = flushed.first_time.micros + i;
+    }
+    RETURN_IF_ERROR(session_.InsertRows(EventsTable(), rows));
+    return flushed;
+  }
+
+  Session& session_;
+  const Vault& vault_;
+  const TenantId& tenant_;
+  BatchMap& map_;
+};
+
+}  // namespace
+
+bool HasChanges(const BatchMap& map) {
+  if (!map.events.empty()) return true;
+  return std::any_of(map.requests.begin(), map.requests.end(), [](const auto& entry) {
+    return !entry.second.stored.has_value() && entry.second.current.has_value();
+  });
+}
+
+absl::StatusOr<Flushed> Flush(Session& session, const Vault& vault, const TenantId& tenant,
+                              const std::string& batch_id, domain::Timestamp now, BatchMap& map) {
+  return Flusher(session, vault, tenant, map).Run(batch_id, now);
+}
+
+}  // namespace relais::storage

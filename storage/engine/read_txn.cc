@@ -1,0 +1,410 @@
+#include "storage/engine/read_txn.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "server/domain/concat.h"
+#include "server/domain/faults.h"
+#include "server/domain/fields.h"
+#include "server/domain/status_macros.h"
+#include "storage/engine/event_rows.h"
+#include "storage/engine/person_keys.h"
+#include "storage/engine/search.h"
+#include "storage/sql/filter_sql.h"
+#include "storage/sql/rows.h"
+#include "storage/sql/tables.h"
+
+namespace relais::storage {
+namespace {
+
+// Builds a statement and its parameters together, so that numbers and values cannot part.
+class Statement {
+ public:
+  Statement& operator<<(std::string_view text) {
+    text_.append(text);
+    return *this;
+  }
+  Statement& Bind(Cell value) {
+    params_.push_back(std::move(value));
+    Append(text_, ":p", params_.size());
+    return *this;
+  }
+  Statement& Where(const FilterSql& filter) {
+    text_ += filter.Text(":p", params_.size() + 1);
+    params_.insert(params_.end(), filter.binds().begin(), filter.binds().end());
+    return *this;
+  }
+  const std::string& text() const { return text_; }
+  const std::vector<Cell>& params() const { return params_; }
+
+ private:
+  std::string text_;
+  std::vector<Cell> params_;
+};
+
+std::vector<ColumnType> TypesOf(const Table& table) {
+  std::vector<ColumnType> types;
+  types.reserve(table.columns.size());
+  for (const Column& column : table.columns) types.push_back(column.type);
+  return types;
+}
+
+// The second column of every entity's table is its own id.
+const std::string& IdColumn(const Table& table) { return table.columns[1].name; }
+
+// What a list is ordered by: the column itself, or a stand-in that puts absent values first.
+struct Ordering {
+  std::string expression;
+  bool text = false;
+};
+
+template <class E>
+absl::StatusOr<Ordering> OrderingOf(const std::string& path) {
+  const domain::Field<E>* field = domain::FindField<E>(path);
+  if (field == nullptr) return domain::InternalFault("a list is ordered by an unknown field");
+  const std::string column = Concat("t.", ColumnOf(path));
+  switch (field->spec.type) {
+    case domain::FieldType::kText:
+      return Ordering{Concat("COALESCE(", column, ", '')"), true};
+    case domain::FieldType::kMoney:
+      return Ordering{Concat("COALESCE(", column, "_units, 0)"), false};
+    case domain::FieldType::kInt:
+    case domain::FieldType::kTime:
+    case domain::FieldType::kEnum:
+      return Ordering{Concat("COALESCE(", column, ", 0)"), false};
+    default:
+      return domain::InternalFault("a list is ordered by a field without an order");
+  }
+}
+
+Cell OrderCell(const domain::Value& value, bool text) {
+  if (text) return value.if_text() ? *value.if_text() : std::string();
+  if (value.if_int()) return *value.if_int();
+  if (value.if_time()) return value.if_time()->micros;
+  if (value.if_money()) return value.if_money()->units;
+  return int64_t{0};
+}
+
+std::string MonthOf(int64_t day) {
+  // Days since 1970-01-01 to a civil month, by Howard Hinnant's days_from_civil turned round.
+  const int64_t z = day + 719468;
+  const int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+  const int64_t day_of_era = z - era * 146097;
+  const int64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t shifted = (5 * day_of_year + 2) / 153;
+  const int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
+  const int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  return Concat(absl::Dec(year, absl::kZeroPad4), "-", absl::Dec(month, absl::kZeroPad2));
+}
+
+}  // namespace
+
+template <class E>
+absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
+  const Table& table = TableOf<E>();
+  ASSIGN_OR_RETURN(Ordering order, OrderingOf<E>(query.order_path));
+  const bool postgres = session_.dialect() == Dialect::kPostgres;
+  const std::string id = Concat("t.", IdColumn(table));
+
+  Statement sql;
+  sql << "SELECT ";
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    sql << (i == 0 ? "t." : ", t.") << table.columns[i].name;
+  }
+  sql << " FROM " << table.name << " t WHERE t.tenant_id = ";
+  sql.Bind(call_.tenant.value);
+  if (query.parent.has_value()) {
+    sql << " AND t.lead_id = ";
+    if (postgres) sql << "CAST(";
+    sql.Bind(query.parent->value);
+    if (postgres) sql << " AS UUID)";
+  }
+  if (query.filter.has_value() && query.filter->root() != nullptr) {
+    sql << " AND (";
+    sql.Where(CompileFilter(*query.filter, session_.dialect(), query.now,
+                            {.alias = "t", .id_column = IdColumn(table)}));
+    sql << ")";
+  }
+  if (query.after.has_value()) {
+    sql << " AND (" << order.expression << ", " << id << (query.descending ? ") < (" : ") > (");
+    if (postgres) sql << "CAST(";
+    sql.Bind(OrderCell(query.after->value, order.text));
+    if (postgres) sql << (order.text ? " AS TEXT) COLLATE \"C\"" : " AS BIGINT)");
+    sql << ", ";
+    if (postgres) sql << "CAST(";
+    sql.Bind(query.after->id);
+    if (postgres) sql << " AS UUID)";
+    sql << ")";
+  }
+  const char* direction = query.descending ? " DESC" : "";
+  sql << " ORDER BY " << order.expression << direction << ", " << id << direction << " LIMIT ";
+  sql.Bind(static_cast<int64_t>(query.limit));
+
+  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), TypesOf(table)));
+  std::vector<E> entities;
+  entities.reserve(rows.size());
+  for (const Row& row : rows) {
+    ASSIGN_OR_RETURN(E entity, FromRow<E>(row));
+    entities.push_back(std::move(entity));
+  }
+  return entities;
+}
+
+template <class E>
+absl::StatusOr<std::optional<E>> SqlReadTxn::Get(const std::string& id_column,
+                                                 const std::string& id) {
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session_.SelectRows(TableOf<E>(), call_.tenant, {id_column}, std::vector<Row>{{id}}, false));
+  if (rows.empty()) return std::optional<E>();
+  ASSIGN_OR_RETURN(E entity, FromRow<E>(rows[0]));
+  return std::optional<E>(std::move(entity));
+}
+
+absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::GetLeads(
+    absl::Span<const domain::LeadId> ids) {
+  std::set<std::string> distinct;
+  for (const domain::LeadId& id : ids) distinct.insert(id.value);
+  std::vector<Row> keys;
+  for (const std::string& id : distinct) keys.push_back({id});
+  std::vector<std::optional<domain::Lead>> leads(ids.size());
+  if (keys.empty()) return leads;
+  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.SelectRows(TableOf<domain::Lead>(), call_.tenant,
+                                                              {"lead_id"}, keys, false));
+  std::unordered_map<std::string, domain::Lead> found;
+  for (const Row& row : rows) {
+    ASSIGN_OR_RETURN(domain::Lead lead, FromRow<domain::Lead>(row));
+    std::string id = lead.id.value;
+    found.emplace(std::move(id), std::move(lead));
+  }
+  for (size_t i = 0; i < ids.size(); ++i) {
+    auto it = found.find(ids[i].value);
+    if (it != found.end()) leads[i] = it->second;
+  }
+  return leads;
+}
+
+absl::StatusOr<std::optional<domain::Touchpoint>> SqlReadTxn::GetTouchpoint(
+    const domain::TouchpointId& id) {
+  return Get<domain::Touchpoint>("touchpoint_id", id.value);
+}
+absl::StatusOr<std::optional<domain::Opportunity>> SqlReadTxn::GetOpportunity(
+    const domain::OpportunityId& id) {
+  return Get<domain::Opportunity>("opportunity_id", id.value);
+}
+absl::StatusOr<std::optional<domain::User>> SqlReadTxn::GetUser(const domain::UserId& id) {
+  return Get<domain::User>("user_id", id.value);
+}
+absl::StatusOr<std::optional<domain::Team>> SqlReadTxn::GetTeam(const domain::TeamId& id) {
+  return Get<domain::Team>("team_id", id.value);
+}
+absl::StatusOr<std::optional<domain::Import>> SqlReadTxn::GetImport(const domain::ImportId& id) {
+  return Get<domain::Import>("import_id", id.value);
+}
+absl::StatusOr<std::optional<domain::Operation>> SqlReadTxn::GetOperation(
+    const domain::OperationId& id) {
+  return Get<domain::Operation>("operation_id", id.value);
+}
+
+absl::StatusOr<std::optional<domain::LeadId>> SqlReadTxn::IdentityOwner(domain::IdentityKind kind,
+                                                                        const std::string& value) {
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session_.SelectRows(LeadIdentitiesTable(), call_.tenant, {"kind", "value"},
+                          std::vector<Row>{{static_cast<int64_t>(kind), value}}, false));
+  if (rows.empty()) return std::optional<domain::LeadId>();
+  return std::optional<domain::LeadId>(domain::LeadId(std::string(TextOf(rows[0][3]))));
+}
+
+absl::StatusOr<std::vector<domain::Lead>> SqlReadTxn::ListLeads(const ListQuery& query) {
+  return List<domain::Lead>(query);
+}
+absl::StatusOr<std::vector<domain::Touchpoint>> SqlReadTxn::ListTouchpoints(
+    const ListQuery& query) {
+  return List<domain::Touchpoint>(query);
+}
+absl::StatusOr<std::vector<domain::Consent>> SqlReadTxn::ListConsents(const ListQuery& query) {
+  return List<domain::Consent>(query);
+}
+absl::StatusOr<std::vector<domain::Assessment>> SqlReadTxn::ListAssessments(
+    const ListQuery& query) {
+  return List<domain::Assessment>(query);
+}
+absl::StatusOr<std::vector<domain::Opportunity>> SqlReadTxn::ListOpportunities(
+    const ListQuery& query) {
+  return List<domain::Opportunity>(query);
+}
+absl::StatusOr<std::vector<domain::User>> SqlReadTxn::ListUsers(const ListQuery& query) {
+  return List<domain::User>(query);
+}
+absl::StatusOr<std::vector<domain::Team>> SqlReadTxn::ListTeams(const ListQuery& query) {
+  return List<domain::Team>(query);
+}
+absl::StatusOr<std::vector<domain::Import>> SqlReadTxn::ListImports(const ListQuery& query) {
+  return List<domain::Import>(query);
+}
+absl::StatusOr<std::vector<domain::Operation>> SqlReadTxn::ListOperations(const ListQuery& query) {
+  return List<domain::Operation>(query);
+}
+
+absl::StatusOr<FeedHead> SqlReadTxn::Head() {
+  static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session_.Query("SELECT last_number, last_time FROM feed_counters WHERE tenant_id = :p1",
+                     Row{call_.tenant.value}, kTypes));
+  if (rows.empty()) return domain::InternalFault("the tenant has no feed counter");
+  return FeedHead{IntOr(rows[0][0]), {IntOr(rows[0][1])}};
+}
+
+absl::StatusOr<std::vector<domain::Event>> SqlReadTxn::Events(const EventQuery& query) {
+  const Table& table = EventsTable();
+  Statement sql;
+  sql << "SELECT ";
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    sql << (i == 0 ? "" : ", ") << table.columns[i].name;
+  }
+  sql << " FROM events WHERE tenant_id = ";
+  sql.Bind(call_.tenant.value) << " AND number > ";
+  sql.Bind(query.after_number) << " AND number <= ";
+  sql.Bind(query.up_to_number);
+  if (query.up_to_time.has_value()) {
+    sql << " AND record_time <= ";
+    sql.Bind(query.up_to_time->micros);
+  }
+  if (query.lead.has_value()) {
+    const bool postgres = session_.dialect() == Dialect::kPostgres;
+    sql << (postgres ? " AND lead_id = CAST(" : " AND lead_id = ");
+    sql.Bind(query.lead->value);
+    if (postgres) sql << " AS UUID)";
+  }
+  for (size_t i = 0; i < query.types.size(); ++i) {
+    sql << (i == 0 ? " AND type IN (" : ", ");
+    sql.Bind(static_cast<int64_t>(query.types[i]));
+  }
+  if (!query.types.empty()) sql << ")";
+  sql << " ORDER BY number LIMIT ";
+  sql.Bind(static_cast<int64_t>(query.limit));
+  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), TypesOf(table)));
+
+  std::set<std::string> leads;
+  for (const Row& row : rows) {
+    if (!IsNull(row[5]) && !IsNull(row[13])) leads.emplace(TextOf(row[5]));
+  }
+  std::unordered_map<std::string, std::string> keys;
+  RETURN_IF_ERROR(
+      LoadPersonKeys(session_, vault_, call_.tenant, {leads.begin(), leads.end()}, keys));
+  std::vector<domain::Event> events;
+  events.reserve(rows.size());
+  for (const Row& row : rows) {
+    ASSIGN_OR_RETURN(domain::Event event, FromEventRow(row, vault_, keys));
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+absl::StatusOr<std::vector<FunnelGroup>> SqlReadTxn::Funnel(const FunnelQuery& query) {
+  // Months are grouped by day in SQL (integers mean the same on both engines) and joined here.
+  const std::string key = query.breakdown == FunnelBreakdown::kChannel  ? "l.acquisition_channel"
+                          : query.breakdown == FunnelBreakdown::kSource ? "l.acquisition_source"
+                          : query.breakdown == FunnelBreakdown::kFirstTouchMonth
+                              ? "l.acquisition_first_touch_time / 86400000000"
+                              : "CAST(NULL AS BIGINT)";
+  const bool text_key = query.breakdown == FunnelBreakdown::kSource;
+  auto where = [&](Statement& sql) {
+    sql << " WHERE l.tenant_id = ";
+    sql.Bind(call_.tenant.value);
+    if (query.market.has_value()) {
+      sql << " AND l.market = ";
+      sql.Bind(static_cast<int64_t>(*query.market));
+    }
+    if (query.first_touch_start.has_value()) {
+      sql << " AND l.acquisition_first_touch_time >= ";
+      sql.Bind(query.first_touch_start->micros);
+    }
+    if (query.first_touch_end.has_value()) {
+      sql << " AND l.acquisition_first_touch_time < ";
+      sql.Bind(query.first_touch_end->micros);
+    }
+  };
+
+  std::map<std::pair<bool, std::string>, FunnelGroup> groups;
+  auto group_of = [&](const Cell& cell) -> FunnelGroup& {
+    std::string name;
+    if (!IsNull(cell)) {
+      switch (query.breakdown) {
+        case FunnelBreakdown::kChannel:
+          name = NameOf(static_cast<domain::Channel>(IntOr(cell)));
+          break;
+        case FunnelBreakdown::kSource:
+          name = TextOf(cell);
+          break;
+        case FunnelBreakdown::kFirstTouchMonth:
+          name = MonthOf(IntOr(cell));
+          break;
+        case FunnelBreakdown::kNone:
+          break;
+      }
+    }
+    FunnelGroup& group = groups[{IsNull(cell), name}];
+    group.key = name;
+    group.key_absent = IsNull(cell);
+    return group;
+  };
+  const ColumnType key_type = text_key ? ColumnType::kText : ColumnType::kInteger;
+
+  Statement counts;
+  counts << "SELECT " << key
+         << ", l.stage, COUNT(*)"
+            ", COUNT(l.milestones_prospect_time), COUNT(l.milestones_opportunity_time)"
+            ", COUNT(l.milestones_customer_time)"
+            ", CAST(SUM(l.counters_open_opportunities) AS BIGINT)"
+            ", CAST(SUM(l.counters_won_opportunities) AS BIGINT)"
+            ", CAST(SUM(l.counters_lost_opportunities) AS BIGINT) FROM leads l";
+  where(counts);
+  counts << " GROUP BY 1, 2";
+  std::vector<ColumnType> types(9, ColumnType::kInteger);
+  types[0] = key_type;
+  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(counts.text(), counts.params(), types));
+  for (const Row& row : rows) {
+    FunnelGroup& group = group_of(row[0]);
+    group.by_stage[static_cast<domain::Stage>(IntOr(row[1]))] += IntOr(row[2]);
+    group.reached_prospect += IntOr(row[3]);
+    group.reached_opportunity += IntOr(row[4]);
+    group.reached_customer += IntOr(row[5]);
+    group.open_opportunities += IntOr(row[6]);
+    group.won_opportunities += IntOr(row[7]);
+    group.lost_opportunities += IntOr(row[8]);
+  }
+
+  Statement cycles;
+  cycles << "SELECT " << key
+         << ", l.acquisition_first_touch_time, MIN(o.close_time) FROM leads l JOIN opportunities o "
+            "ON o.tenant_id = l.tenant_id AND o.lead_id = l.lead_id AND o.state = ";
+  cycles.Bind(static_cast<int64_t>(domain::OpportunityState::kWon));
+  where(cycles);
+  cycles << " AND l.acquisition_first_touch_time IS NOT NULL GROUP BY l.lead_id, 1, 2";
+  const ColumnType cycle_types[] = {key_type, ColumnType::kInteger, ColumnType::kInteger};
+  ASSIGN_OR_RETURN(rows, session_.Query(cycles.text(), cycles.params(), cycle_types));
+  for (const Row& row : rows) {
+    group_of(row[0]).cycle_days.push_back(domain::DayOf({IntOr(row[2])}) -
+                                          domain::DayOf({IntOr(row[1])}));
+  }
+
+  std::vector<FunnelGroup> result;
+  result.reserve(groups.size());
+  for (auto& [name, group] : groups) result.push_back(std::move(group));
+  return result;
+}
+
+absl::StatusOr<std::vector<SearchHit>> SqlReadTxn::Search(absl::Span<const std::string> words,
+                                                          int limit) {
+  return SearchLeads(session_, call_.tenant, words, limit);
+}
+
+}  // namespace relais::storage

@@ -1,0 +1,70 @@
+// A snapshot to read from: the ReadTxn of store.h over one Session in a read transaction.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/engine/session.h"
+#include "storage/engine/vault.h"
+#include "storage/store.h"
+
+namespace relais::storage {
+
+// Not thread-safe; the session must be inside a read transaction of the call's tenant for as long
+// as the object lives.
+class SqlReadTxn final : public ReadTxn {
+ public:
+  SqlReadTxn(Session& session, const Vault& vault, const Call& call, domain::Timestamp now,
+             const domain::Config& config)
+      : session_(session), vault_(vault), call_(call), now_(now), config_(config) {}
+
+  const Call& call() const override { return call_; }
+  domain::Timestamp now() const override { return now_; }
+  const domain::Config& config() const override { return config_; }
+
+  absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetLeads(
+      absl::Span<const domain::LeadId> ids) override;
+  absl::StatusOr<std::optional<domain::Touchpoint>> GetTouchpoint(
+      const domain::TouchpointId& id) override;
+  absl::StatusOr<std::optional<domain::Opportunity>> GetOpportunity(
+      const domain::OpportunityId& id) override;
+  absl::StatusOr<std::optional<domain::User>> GetUser(const domain::UserId& id) override;
+  absl::StatusOr<std::optional<domain::Team>> GetTeam(const domain::TeamId& id) override;
+  absl::StatusOr<std::optional<domain::Import>> GetImport(const domain::ImportId& id) override;
+  absl::StatusOr<std::optional<domain::Operation>> GetOperation(
+      const domain::OperationId& id) override;
+  absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
+                                                              const std::string& value) override;
+
+  absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Consent>> ListConsents(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Assessment>> ListAssessments(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Opportunity>> ListOpportunities(
+      const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::User>> ListUsers(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Team>> ListTeams(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Import>> ListImports(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Operation>> ListOperations(const ListQuery& query) override;
+
+  absl::StatusOr<FeedHead> Head() override;
+  absl::StatusOr<std::vector<domain::Event>> Events(const EventQuery& query) override;
+  absl::StatusOr<std::vector<FunnelGroup>> Funnel(const FunnelQuery& query) override;
+  absl::StatusOr<std::vector<SearchHit>> Search(absl::Span<const std::string> words,
+                                                int limit) override;
+
+ private:
+  template <class E>
+  absl::StatusOr<std::vector<E>> List(const ListQuery& query);
+  template <class E>
+  absl::StatusOr<std::optional<E>> Get(const std::string& id_column, const std::string& id);
+
+  Session& session_;
+  const Vault& vault_;
+  const Call& call_;
+  const domain::Timestamp now_;
+  const domain::Config& config_;
+};
+
+}  // namespace relais::storage

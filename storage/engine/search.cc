@@ -1,0 +1,196 @@
+#include "storage/engine/search.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "server/domain/concat.h"
+#include "server/domain/status_macros.h"
+#include "storage/sql/tables.h"
+
+namespace relais::storage {
+namespace {
+
+// Bounds of the work of one search; a word that begins more terms than this is not selective, and
+// ranking beyond it helps nobody.
+constexpr int64_t kMaxPrefixRows = 20'000;  // rows read for one word
+constexpr int64_t kMaxSimilarLeads = 500;   // candidates verified for one word
+constexpr int kExact = 1000;
+constexpr int kPrefix = 900;
+constexpr int kSimilar = 600;
+constexpr int kSlip = 100;       // taken off for each edit
+constexpr size_t kLongWord = 6;  // code points from which two slips are forgiven
+
+std::vector<std::string> CodePoints(std::string_view text) {
+  std::vector<std::string> points;
+  for (size_t i = 0; i < text.size();) {
+    size_t n = 1;
+    while (i + n < text.size() && (static_cast<unsigned char>(text[i + n]) & 0xC0) == 0x80) ++n;
+    points.emplace_back(text.substr(i, n));
+    i += n;
+  }
+  return points;
+}
+
+using Scores = std::map<std::string, int>;  // lead -> best relevance
+
+void Raise(Scores& scores, const std::string& lead, int relevance) {
+  int& best = scores[lead];
+  best = std::max(best, relevance);
+}
+
+absl::Status AddPrefixMatches(Session& session, const domain::TenantId& tenant,
+                              const std::string& word, Scores& scores) {
+  static constexpr ColumnType kTypes[] = {ColumnType::kText, ColumnType::kUuid};
+  // U+10FFFF sorts after every continuation of the word.
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session.Query("SELECT term, lead_id FROM lead_terms WHERE tenant_id = :p1 AND "
+                    "term >= :p2 AND term < :p3 ORDER BY term LIMIT :p4",
+                    Row{tenant.value, word, Concat(word, "\xF4\x8F\xBF\xBF"), kMaxPrefixRows},
+                    kTypes));
+  for (const Row& row : rows) {
+    const bool whole = TextOf(row[0]) == word;
+    Raise(scores, std::string(TextOf(row[1])), whole ? kExact : kPrefix);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddSimilarMatches(Session& session, const domain::TenantId& tenant,
+                               const std::string& word, Scores& scores) {
+  std::vector<std::string> points = CodePoints(word);
+  if (points.size() < 3) return absl::OkStatus();
+  const int slips = points.size() < kLongWord ? 1 : 2;
+  std::vector<std::string> grams = GramsOf(word);
+  // One edit touches at most three grams, so a word within `slips` edits shares the rest.
+  const int64_t shared =
+      std::max<int64_t>(1, static_cast<int64_t>(grams.size()) - 3 * static_cast<int64_t>(slips));
+  std::string sql = "SELECT lead_id, COUNT(*) FROM lead_grams WHERE tenant_id = :p1 AND gram IN (";
+  std::vector<Cell> params = {tenant.value};
+  for (size_t i = 0; i < grams.size(); ++i) {
+    params.emplace_back(grams[i]);
+    Append(sql, i == 0 ? ":p" : ", :p", params.size());
+  }
+  params.emplace_back(shared);
+  Append(sql, ") GROUP BY lead_id HAVING COUNT(*) >= :p", params.size());
+  params.emplace_back(kMaxSimilarLeads);
+  Append(sql, " ORDER BY 2 DESC, 1 LIMIT :p", params.size());
+  static constexpr ColumnType kTypes[] = {ColumnType::kUuid, ColumnType::kInteger};
+  ASSIGN_OR_RETURN(std::vector<Row> candidates, session.Query(sql, params, kTypes));
+  if (candidates.empty()) return absl::OkStatus();
+
+  std::vector<Row> keys;
+  for (const Row& row : candidates) keys.push_back({row[0]});
+  static const auto* const kMatch = new std::vector<std::string>{"lead_id"};
+  ASSIGN_OR_RETURN(std::vector<Row> terms,
+                   session.SelectRows(LeadTermsTable(), tenant, *kMatch, keys, false));
+  for (const Row& row : terms) {  // tenant_id, term, field, lead_id
+    std::string_view term = TextOf(row[1]);
+    // A mistyped beginning counts too: compare with the term's part of about the same length.
+    std::vector<std::string> letters = CodePoints(term);
+    int best = EditDistance(word, term, slips);
+    if (letters.size() > points.size()) {
+      std::string beginning;
+      for (size_t i = 0; i < points.size(); ++i) beginning += letters[i];
+      best = std::min(best, EditDistance(word, beginning, slips));
+    }
+    if (best <= slips) Raise(scores, std::string(TextOf(row[3])), kSimilar - kSlip * best);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<std::string> GramsOf(std::string_view word) {
+  std::vector<std::string> points = CodePoints(Concat("^", word, "$"));
+  std::set<std::string> grams;
+  for (size_t i = 0; i + 3 <= points.size(); ++i) {
+    grams.insert(points[i] + points[i + 1] + points[i + 2]);
+  }
+  return {grams.begin(), grams.end()};
+}
+
+int EditDistance(std::string_view a_text, std::string_view b_text, int most) {
+  std::vector<std::string> a = CodePoints(a_text);
+  std::vector<std::string> b = CodePoints(b_text);
+  if (a.size() > b.size() + static_cast<size_t>(most) ||
+      b.size() > a.size() + static_cast<size_t>(most)) {
+    return most + 1;
+  }
+  std::vector<std::vector<int>> cost(a.size() + 1, std::vector<int>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) cost[i][0] = static_cast<int>(i);
+  for (size_t j = 0; j <= b.size(); ++j) cost[0][j] = static_cast<int>(j);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    for (size_t j = 1; j <= b.size(); ++j) {
+      int best = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
+                           cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        best = std::min(best, cost[i - 2][j - 2] + 1);
+      }
+      cost[i][j] = best;
+    }
+  }
+  return std::min(cost[a.size()][b.size()], most + 1);
+}
+
+absl::StatusOr<std::vector<SearchHit>> SearchLeads(Session& session, const domain::TenantId& tenant,
+                                                   absl::Span<const std::string> words, int limit) {
+  std::map<std::string, int> total;  // lead -> sum over the words found so far
+  for (size_t i = 0; i < words.size(); ++i) {
+    Scores scores;
+    RETURN_IF_ERROR(AddPrefixMatches(session, tenant, words[i], scores));
+    RETURN_IF_ERROR(AddSimilarMatches(session, tenant, words[i], scores));
+    if (i == 0) {
+      total = std::move(scores);
+      continue;
+    }
+    for (auto it = total.begin(); it != total.end();) {
+      auto found = scores.find(it->first);
+      if (found == scores.end()) {
+        it = total.erase(it);
+      } else {
+        it->second += found->second;
+        ++it;
+      }
+    }
+  }
+  std::vector<SearchHit> hits;
+  hits.reserve(total.size());
+  for (const auto& [lead, sum] : total) {
+    hits.push_back({domain::LeadId(lead), sum / static_cast<int>(words.size())});
+  }
+  std::stable_sort(hits.begin(), hits.end(), [](const SearchHit& a, const SearchHit& b) {
+    return a.relevance > b.relevance;
+  });
+  if (hits.size() > static_cast<size_t>(limit)) hits.resize(static_cast<size_t>(limit));
+  return hits;
+}
+
+absl::Status ReplaceTerms(
+    Session& session, const domain::TenantId& tenant,
+    absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads) {
+  using TermKey = std::tuple<std::string, int64_t, std::string>;  // term, field, lead
+  std::set<TermKey> terms;
+  std::set<std::pair<std::string, std::string>> grams;  // gram, lead
+  for (const auto& [lead, words] : leads) {
+    for (const Table* table : {&LeadTermsTable(), &LeadGramsTable()}) {
+      const char* id = session.dialect() == Dialect::kPostgres ? "CAST(:p2 AS UUID)" : ":p2";
+      absl::StatusOr<int64_t> deleted = session.Execute(
+          Concat("DELETE FROM ", table->name, " WHERE tenant_id = :p1 AND lead_id = ", id),
+          Row{tenant.value, lead.value});
+      if (!deleted.ok()) return deleted.status();
+    }
+    for (const SearchTerm& word : words) {
+      terms.insert({word.term, word.field, lead.value});
+      for (std::string& gram : GramsOf(word.term)) grams.insert({std::move(gram), lead.value});
+    }
+  }
+  std::vector<Row> rows;
+  for (const auto& [term, field, lead] : terms) rows.push_back({tenant.value, term, field, lead});
+  if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(LeadTermsTable(), rows));
+  rows.clear();
+  for (const auto& [gram, lead] : grams) rows.push_back({tenant.value, gram, lead});
+  return rows.empty() ? absl::OkStatus() : session.InsertRows(LeadGramsTable(), rows);
+}
+
+}  // namespace relais::storage

@@ -1,0 +1,98 @@
+// One connection to a database, as the batch engine and the readers use it. Implemented over SOCI
+// by storage/sqlite and storage/postgres; everything above this header is free of SQL dialects
+// except for the texts that storage/sql makes for a Dialect.
+//
+// Not thread-safe: one thread at a time owns a session. Statements are prepared once a session and
+// text. Errors are absl::Status of these kinds only (helpers below); texts never hold bound values:
+//   conflict      unique, foreign key, serialisation, deadlock, busy: the transaction is dead,
+//   rerun lost          connection or server gone, the session must be dropped INTERNAL anything
+//   else (a bug): session must be dropped too
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/domain/ids.h"
+#include "storage/cell.h"
+#include "storage/sql/dialect.h"
+
+namespace relais::storage {
+
+absl::Status ConflictError(std::string_view what);  // ABORTED
+absl::Status LostError(std::string_view what);      // UNAVAILABLE
+bool IsConflict(const absl::Status& status);
+bool IsLost(const absl::Status& status);
+
+enum class TransactionMode { kRead, kWrite };
+
+// What is known after COMMIT was sent.
+enum class CommitOutcome {
+  kCommitted,
+  kRolledBack,  // the server said so: nothing happened
+  kUnknown,     // no answer, or an answer that does not prove durability (WARNING 01000)
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  virtual Dialect dialect() const = 0;
+  // BEGIN IMMEDIATE (SQLite write), READ COMMITTED with `app.tenant` set locally (PostgreSQL). A
+  // read transaction is a snapshot: every statement in it sees the same state (REPEATABLE READ on
+  // PostgreSQL).
+  virtual absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode) = 0;
+  // The only caller of COMMIT. PostgreSQL: success is PGRES_COMMAND_OK and tag COMMIT and no
+  // notice.
+  virtual CommitOutcome Commit() = 0;
+  virtual void Rollback() = 0;  // never fails; a lost session is just marked lost
+
+  // Placeholders are :p1, :p2, ... in the order of `params`. `types` says the shape of each result
+  // column. All rows are fetched before it returns.
+  virtual absl::StatusOr<std::vector<Row>> Query(std::string_view sql,
+                                                 absl::Span<const Cell> params,
+                                                 absl::Span<const ColumnType> types) = 0;
+  // Answers the number of rows affected.
+  virtual absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) = 0;
+
+  // Bulk forms: one statement for all rows on PostgreSQL (arrays through unnest), a prepared
+  // statement in a loop on SQLite. Rows hold a cell for each of table.columns, sorted by key by the
+  // caller. Plain INSERT: a duplicate is a conflict.
+  virtual absl::Status InsertRows(const Table& table, absl::Span<const Row> rows) = 0;
+  // Updates the columns named in `columns` (indexes into table.columns) where key and `revision`
+  // equal; `rows` hold all of table.columns with the new values, `old_revisions` the guard. A row
+  // that does not match is a conflict.
+  virtual absl::Status UpdateRows(const Table& table, absl::Span<const size_t> columns,
+                                  absl::Span<const Row> rows,
+                                  absl::Span<const int64_t> old_revisions) = 0;
+  // Rows of `table` where `match` (a list of columns, tenant_id not among them) equals one of
+  // `keys`; ordered by the table's key; with `lock` FOR UPDATE in that order on PostgreSQL. Only
+  // rows of `tenant`.
+  virtual absl::StatusOr<std::vector<Row>> SelectRows(const Table& table,
+                                                      const domain::TenantId& tenant,
+                                                      absl::Span<const std::string> match,
+                                                      absl::Span<const Row> keys, bool lock) = 0;
+  // False once the connection is known to be gone.
+  virtual bool healthy() const = 0;
+};
+
+// Opens sessions of one database. Thread-safe.
+class Database {
+ public:
+  virtual ~Database() = default;
+  virtual Dialect dialect() const = 0;
+  // Brings the schema up to date; refuses (FAILED_PRECONDITION) a schema newer than this program
+  // and one whose recorded migrations differ in checksum. Idempotent, safe under concurrent
+  // servers.
+  virtual absl::Status Migrate() = 0;
+  // A session for writing or for reading. On SQLite readers are opened read-only
+  // (PRAGMA query_only).
+  virtual absl::StatusOr<std::unique_ptr<Session>> Open(TransactionMode mode) = 0;
+};
+
+}  // namespace relais::storage

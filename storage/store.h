@@ -1,0 +1,351 @@
+// What the server may ask of storage. Knows the domain; knows no SQL and no engine.
+//
+// Writing. A write never owns a transaction: it is a unit of work put in a queue. `Store::Write` takes
+// the keys that the unit will touch, a body and a completion. A writer thread loads the keys of many
+// units in one transaction, runs their bodies one after the other on an identity map, flushes the
+// changes in bulk and commits once; only then are the completions called, each exactly once, on a
+// storage thread (they must not block).
+//   - A body is pure but for the WriteTxn: it may be run several times and must give the same result
+//     each time. It captures values, never references to a handler's frame.
+//   - A body that returns an error leaves no trace and fails alone.
+//   - A body reads only what its keys name. Reading anything else is served by a query of its own in
+//     production and is an error when StoreOptions::unnamed_reads_fail is set (all tests).
+// Reading. `Store::Read` runs a body on a reader thread in a snapshot of its own; it never waits for
+// writes.
+//
+// Errors, for both: those of the body; Expired (DEADLINE_EXCEEDED) when the deadline passed in the
+// queue; Overloaded (RESOURCE_EXHAUSTED) when the queue is full; StorageUnavailable (UNAVAILABLE) when
+// the database is away or contention did not clear; OutcomeUnknown (UNAVAILABLE) when a commit could
+// be neither confirmed nor excluded; INTERNAL otherwise.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/domain/builtin.h"
+#include "server/domain/clock.h"
+#include "server/domain/directory.h"
+#include "server/domain/enums.h"
+#include "server/domain/event.h"
+#include "server/domain/filter.h"
+#include "server/domain/history.h"
+#include "server/domain/ids.h"
+#include "server/domain/lead.h"
+#include "server/domain/operation.h"
+#include "server/domain/opportunity.h"
+#include "server/domain/value.h"
+
+namespace relais::storage {
+
+// Who calls, for what, and until when. Made by the service wrapper from the authenticated caller.
+struct Call {
+  domain::TenantId tenant;
+  std::string principal;  // who: recorded as actor; part of the request log's key
+  std::string method;     // "CaptureLead": recorded as the trigger of events
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  // Set by the transport when the caller went away: the unit is dropped if it still waits.
+  std::shared_ptr<std::atomic<bool>> cancelled;
+};
+
+// What a lead's key loads beside the lead itself. Combine with |.
+enum LoadPlan : uint32_t {
+  kLeadOnly = 0,
+  kAssessments = 1,   // all assessments of the lead
+  kOpportunities = 2  // all opportunities of the lead
+};
+
+// The keys a unit will touch. A key that leads to nothing is remembered as absent.
+class Keys {
+ public:
+  Keys& Lead(const domain::LeadId& id, uint32_t plan = kLeadOnly);
+  // The lead that owns an identity, with the same plan.
+  Keys& Identity(domain::IdentityKind kind, std::string value, uint32_t plan = kLeadOnly);
+  // An opportunity and its lead.
+  Keys& Opportunity(const domain::OpportunityId& id, uint32_t plan = kLeadOnly);
+  Keys& OpportunityKey(std::string system, std::string id, uint32_t plan = kLeadOnly);
+  // The touchpoint known by (source, external_id), and its lead.
+  Keys& TouchpointKey(std::string source, std::string external_id);
+  Keys& Touchpoint(const domain::TouchpointId& id);
+  Keys& User(const domain::UserId& id);
+  Keys& UserKey(std::string kind, std::string value);
+  Keys& Team(const domain::TeamId& id);
+  Keys& TeamKey(std::string kind, std::string value);
+  Keys& Import(const domain::ImportId& id);
+  Keys& Operation(const domain::OperationId& id);
+  // The request log's entry of the calling principal. Empty ids are ignored.
+  Keys& Request(std::string request_id);
+  Keys& Add(const Keys& other);
+
+  std::map<std::string, uint32_t> leads;
+  std::map<std::pair<domain::IdentityKind, std::string>, uint32_t> identities;
+  std::map<std::string, uint32_t> opportunities;
+  std::map<std::pair<std::string, std::string>, uint32_t> opportunity_keys;
+  std::vector<std::pair<std::string, std::string>> touchpoint_keys;
+  std::vector<std::string> touchpoints, users, teams, imports, operations, requests;
+  std::vector<std::pair<std::string, std::string>> user_keys, team_keys;
+};
+
+// One entry of the request log.
+struct RequestRecord {
+  std::string request_id;  // canonical UUID
+  std::string method;
+  std::string digest;    // keyed HMAC of the decoded command
+  std::string resource;  // name of what it made or changed
+  std::string note;      // what a replay cannot read from the resource; never personal
+};
+
+// What a unit sees of the database, and where it leaves its changes. Handed to bodies only.
+// Pointers stay valid until the next change made through the same WriteTxn.
+class WriteTxn {
+ public:
+  virtual ~WriteTxn() = default;
+
+  virtual const Call& call() const = 0;
+  virtual domain::Timestamp now() const = 0;
+  virtual const domain::Config& config() const = 0;
+  // A fresh UUIDv7; the n-th call of a unit answers the same id each time the body is rerun.
+  virtual std::string NewId() = 0;
+
+  // Null when there is none.
+  virtual absl::StatusOr<const domain::Lead*> FindLead(const domain::LeadId& id) = 0;
+  virtual absl::StatusOr<const domain::Opportunity*> FindOpportunity(
+      const domain::OpportunityId& id) = 0;
+  virtual absl::StatusOr<const domain::Touchpoint*> FindTouchpoint(
+      const domain::TouchpointId& id) = 0;
+  virtual absl::StatusOr<const domain::User*> FindUser(const domain::UserId& id) = 0;
+  virtual absl::StatusOr<const domain::Team*> FindTeam(const domain::TeamId& id) = 0;
+  virtual absl::StatusOr<const domain::Import*> FindImport(const domain::ImportId& id) = 0;
+  virtual absl::StatusOr<const domain::Operation*> FindOperation(
+      const domain::OperationId& id) = 0;
+  virtual absl::StatusOr<const RequestRecord*> FindRequest(const std::string& request_id) = 0;
+
+  // The holder of a unique key; nullopt when it is free.
+  virtual absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
+                                                                      const std::string& value) = 0;
+  virtual absl::StatusOr<std::optional<domain::OpportunityId>> OpportunityByKey(
+      const std::string& system, const std::string& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::TouchpointId>> TouchpointByKey(
+      const std::string& source, const std::string& external_id) = 0;
+  virtual absl::StatusOr<std::optional<domain::UserId>> UserByKey(const std::string& kind,
+                                                                  const std::string& value) = 0;
+  virtual absl::StatusOr<std::optional<domain::TeamId>> TeamByKey(const std::string& kind,
+                                                                  const std::string& value) = 0;
+
+  // All of a lead's, those of this unit included, in no particular order. Needs the plan.
+  virtual absl::StatusOr<std::vector<domain::Assessment>> Assessments(const domain::LeadId& id) = 0;
+  virtual absl::StatusOr<std::vector<domain::Opportunity>> Opportunities(
+      const domain::LeadId& id) = 0;
+
+  // Keeps the new state of an entity and appends one event that holds the difference to the state
+  // before. An entity that was not found before is inserted (`revision` is set to 1), else its
+  // revision is raised by one; the given entity is updated with it. A state equal to the one before
+  // (but for update_time) writes nothing. update_time is set to now().
+  virtual absl::Status Keep(domain::Lead& lead, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::User& user, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::Team& team, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::Import& import, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::Operation& operation, const domain::EventDraft& draft) = 0;
+  // Append-only entities.
+  virtual absl::Status Keep(const domain::Touchpoint& touchpoint,
+                            const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(const domain::Consent& consent, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(const domain::Assessment& assessment,
+                            const domain::EventDraft& draft) = 0;
+
+  // Claims or gives up unique keys; the caller has checked that a claimed key is free.
+  virtual absl::Status Claim(domain::IdentityKind kind, const std::string& value,
+                             const domain::LeadId& owner) = 0;
+  virtual absl::Status Release(domain::IdentityKind kind, const std::string& value) = 0;
+  virtual absl::Status ClaimOpportunityKey(const std::string& system, const std::string& id,
+                                           const domain::OpportunityId& owner) = 0;
+  virtual absl::Status ReleaseOpportunityKey(const std::string& system, const std::string& id) = 0;
+  virtual absl::Status ClaimUserKey(const std::string& kind, const std::string& value,
+                                    const domain::UserId& owner) = 0;
+  virtual absl::Status ReleaseUserKey(const std::string& kind, const std::string& value) = 0;
+  virtual absl::Status ClaimTeamKey(const std::string& kind, const std::string& value,
+                                    const domain::TeamId& owner) = 0;
+  virtual absl::Status ReleaseTeamKey(const std::string& kind, const std::string& value) = 0;
+
+  // Writes the request log's entry for the calling principal.
+  virtual absl::Status Remember(const RequestRecord& record) = 0;
+
+  // Runs a part of the unit that may fail alone: on an error its effects are undone and the error is
+  // returned; the unit goes on.
+  virtual absl::Status Attempt(const std::function<absl::Status()>& part) = 0;
+};
+
+// Where a unit was committed.
+struct Committed {
+  int64_t position = 0;           // number of the unit's last event, or of the feed's last event
+  domain::Timestamp record_time;  // of that event
+};
+
+// The order and place of a page. Equal values are ordered by id.
+struct Cursor {
+  domain::Value value;  // of the ordering field in the last row seen
+  std::string id;
+};
+struct ListQuery {
+  std::optional<domain::LeadId> parent;           // children of this lead only
+  std::optional<domain::Filter> filter;
+  std::string order_path = "create_time";         // a field of the entity; closed lists in services
+  bool descending = false;
+  int limit = 50;                                 // at least 1
+  std::optional<Cursor> after;
+  domain::Timestamp now;                          // for now() in filters
+};
+
+struct FeedHead {
+  int64_t number = 0;
+  domain::Timestamp record_time;
+};
+
+struct EventQuery {
+  int64_t after_number = 0;
+  int64_t up_to_number = INT64_MAX;
+  std::optional<domain::Timestamp> up_to_time;    // record_time, inclusive
+  std::optional<domain::LeadId> lead;
+  std::vector<domain::EventType> types;           // empty: all
+  int limit = 1000;
+};
+
+// One group of the funnel; keys as the breakdown says.
+struct FunnelGroup {
+  std::string key;
+  bool key_absent = false;
+  std::map<domain::Stage, int64_t> by_stage;
+  int64_t reached_prospect = 0, reached_opportunity = 0, reached_customer = 0;
+  int64_t open_opportunities = 0, won_opportunities = 0, lost_opportunities = 0;
+  std::vector<int64_t> cycle_days;  // one a lead that was won: calendar days (UTC)
+};
+enum class FunnelBreakdown { kNone, kChannel, kSource, kFirstTouchMonth };
+struct FunnelQuery {
+  FunnelBreakdown breakdown = FunnelBreakdown::kNone;
+  std::optional<domain::Market> market;
+  std::optional<domain::Timestamp> first_touch_start, first_touch_end;
+};
+
+struct SearchHit {
+  domain::LeadId lead;
+  int relevance = 0;  // 1 to 1000
+};
+
+// A snapshot to read from. Handed to bodies only.
+class ReadTxn {
+ public:
+  virtual ~ReadTxn() = default;
+
+  virtual const Call& call() const = 0;
+  virtual domain::Timestamp now() const = 0;
+  virtual const domain::Config& config() const = 0;
+
+  // In the order asked; nullopt where there is none.
+  virtual absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetLeads(
+      absl::Span<const domain::LeadId> ids) = 0;
+  virtual absl::StatusOr<std::optional<domain::Touchpoint>> GetTouchpoint(
+      const domain::TouchpointId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::Opportunity>> GetOpportunity(
+      const domain::OpportunityId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::User>> GetUser(const domain::UserId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::Team>> GetTeam(const domain::TeamId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::Import>> GetImport(const domain::ImportId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::Operation>> GetOperation(
+      const domain::OperationId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
+                                                                      const std::string& value) = 0;
+
+  virtual absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(
+      const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Consent>> ListConsents(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Assessment>> ListAssessments(
+      const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Opportunity>> ListOpportunities(
+      const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::User>> ListUsers(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Team>> ListTeams(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Import>> ListImports(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Operation>> ListOperations(
+      const ListQuery& query) = 0;
+
+  virtual absl::StatusOr<FeedHead> Head() = 0;
+  // In order of number, personal values decrypted (or erased).
+  virtual absl::StatusOr<std::vector<domain::Event>> Events(const EventQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<FunnelGroup>> Funnel(const FunnelQuery& query) = 0;
+  // Leads whose search terms begin with every one of `words` (folded), then those that resemble them;
+  // the best first, at most `limit`.
+  virtual absl::StatusOr<std::vector<SearchHit>> Search(absl::Span<const std::string> words,
+                                                        int limit) = 0;
+};
+
+// A searchable word of a lead, folded.
+struct SearchTerm {
+  std::string term;
+  int field = 0;  // 1 name, 2 e-mail, 3 company, 4 phone
+};
+
+struct StoreOptions {
+  int max_batch = 64;             // units in one transaction
+  int writer_threads = 1;         // SQLite: always 1
+  int reader_threads = 2;
+  int max_queued_units = 4096;    // past it: Overloaded
+  int max_queued_reads = 4096;
+  // Test modes.
+  bool unnamed_reads_fail = false;
+  bool run_bodies_twice = false;
+};
+
+using Body = std::function<absl::Status(WriteTxn&)>;
+using Done = std::function<void(absl::Status, Committed)>;
+using ReadBody = std::function<absl::Status(ReadTxn&)>;
+using ReadDone = std::function<void(absl::Status)>;
+
+// Thread-safe.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // `units` (1 for ordinary calls) is what a batch call counts for in the queue: it is admitted whole
+  // or refused whole. With `validate_only` the body runs and its effects are dropped.
+  virtual void Write(Call call, Keys keys, Body body, Done done, bool validate_only = false,
+                     int units = 1) = 0;
+  virtual void Read(Call call, ReadBody body, ReadDone done) = 0;
+
+  // Calls `wake` (cheap, not blocking) after each commit made through this store, until the returned
+  // handle is destroyed. Commits of other servers are not seen.
+  virtual std::shared_ptr<void> OnCommit(std::function<void()> wake) = 0;
+
+  // The search index follows the feed: replaces the terms of leads and moves the reaction's position
+  // in one transaction. FAILED_PRECONDITION when another server moved it meanwhile.
+  virtual absl::Status ReplaceSearchTerms(
+      const domain::TenantId& tenant,
+      absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads,
+      int64_t old_position, int64_t new_position) = 0;
+  virtual absl::StatusOr<int64_t> ReactionPosition(const domain::TenantId& tenant,
+                                                   std::string_view reaction) = 0;
+  // Deletes request log entries and batch rows older than 7 days, at most `limit` of each.
+  virtual absl::Status Sweep(const domain::TenantId& tenant, int limit) = 0;
+
+  // True while the database answers.
+  virtual bool healthy() const = 0;
+  // Refuses new work (UNAVAILABLE), finishes what waits, joins the threads. Idempotent.
+  virtual void Stop() = 0;
+  // Lets units pile up (tests: to put a known set of units into one transaction).
+  virtual void PauseWrites() = 0;
+  virtual void ResumeWrites() = 0;
+};
+
+}  // namespace relais::storage
