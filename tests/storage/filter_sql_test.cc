@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "server/domain/filter_eval.h"
+#include "server/domain/history.h"
+#include "server/domain/lead.h"
 #include "tests/domain/filter_generator.h"
 #include "tests/domain/filter_specimen.h"
 #include "tests/storage/pg_cluster.h"
@@ -251,17 +253,6 @@ class PostgresEngine final : public Engine {
   PGconn* connection_ = nullptr;
 };
 
-const FilterSchema& Schema() {
-  static const auto* const kSchema = new FilterSchema(domain::SpecimenSchema());
-  return *kSchema;
-}
-
-Filter Parsed(std::string_view text) {
-  FilterResult result = domain::ParseFilter(text, Schema());
-  EXPECT_TRUE(result.ok()) << text << "\n" << result.error().ToString();
-  return result.ok() ? result.filter() : Filter();
-}
-
 struct EngineCase {
   const char* name;
   std::function<std::unique_ptr<Engine>()> make;
@@ -269,74 +260,113 @@ struct EngineCase {
 
 void PrintTo(const EngineCase& engine, std::ostream* out) { *out << engine.name; }
 
-class FilterSqlOnEngine : public ::testing::TestWithParam<EngineCase> {
- protected:
-  void SetUp() override {
-    engine_ = GetParam().make();
-    const FilterSchema& signs = *Schema().FindCollection("touchpoints")->schema;
-    engine_->CreateTable("leads", Schema());
-    engine_->CreateTable("touchpoints", signs);
-    specimens_.emplace_back();  // nothing set
-    for (int i = 1; i < kLeads; ++i) specimens_.push_back(generator_.Entity<Specimen>());
-    signs_.resize(specimens_.size());
-    engine_->Execute("BEGIN", {});
-    for (size_t i = 0; i < specimens_.size(); ++i) {
+// Generated leads and touchpoints, in memory and in the tables of an engine.
+template <class E, class C>
+class World {
+ public:
+  static constexpr int kLeads = 120;
+
+  World(Engine& engine, uint64_t seed) : engine_(engine), generator_(Schema(), seed) {
+    const FilterSchema& children = *Schema().FindCollection("touchpoints")->schema;
+    engine_.CreateTable("leads", Schema());
+    engine_.CreateTable("touchpoints", children);
+    entities_.emplace_back();  // nothing set
+    for (int i = 1; i < kLeads; ++i) entities_.push_back(generator_.Entity<E>());
+    children_.resize(entities_.size());
+    engine_.Execute("BEGIN", {});
+    for (size_t i = 0; i < entities_.size(); ++i) {
       auto id = static_cast<int64_t>(i);
-      engine_->Insert("leads", Schema(), "one", id, EntitySubject<Specimen>(specimens_[i]));
+      engine_.Insert("leads", Schema(), "one", id, EntitySubject<E>(entities_[i]));
       for (size_t n = i == 0 ? 0 : generator_.Below(6); n > 0; --n) {
-        signs_[i].push_back(generator_.Entity<Sign>());
-        engine_->Insert("touchpoints", signs, "one", id, EntitySubject<Sign>(signs_[i].back()));
+        children_[i].push_back(generator_.Entity<C>());
+        engine_.Insert("touchpoints", children, "one", id, EntitySubject<C>(children_[i].back()));
       }
       // What belongs to the same id of another tenant must never count.
-      engine_->Insert("touchpoints", signs, "two", id,
-                      EntitySubject<Sign>(
-                          Sign{.kind = domain::SignKind::kCall, .occur_time = kNow, .topic = "a"}));
+      C other = generator_.Entity<C>();
+      other.occur_time = kNow;
+      engine_.Insert("touchpoints", children, "two", id, EntitySubject<C>(other));
     }
-    engine_->Execute("COMMIT", {});
+    engine_.Execute("COMMIT", {});
+  }
+
+  static const FilterSchema& Schema() {
+    static const auto* const kSchema = [] {
+      auto* schema = new FilterSchema(domain::SchemaOf<E>());
+      absl::Status added =
+          schema->AddCollection("touchpoints", domain::SchemaOf<C>(), "occur_time");
+      if (!added.ok()) throw std::logic_error(std::string(added.message()));
+      return schema;
+    }();
+    return *kSchema;
+  }
+
+  static Filter Parsed(std::string_view text) {
+    FilterResult result = domain::ParseFilter(text, Schema());
+    EXPECT_TRUE(result.ok()) << text << "\n" << result.error().ToString();
+    return result.ok() ? result.filter() : Filter();
   }
 
   std::vector<int64_t> Selected(const Filter& filter) {
-    FilterSql sql = CompileFilter(filter, engine_->dialect(), kNow);
-    return engine_->Ids("SELECT t.lead_id FROM leads AS t WHERE t.tenant_id = 'one' AND " +
-                            sql.Text(engine_->placeholder()) + " ORDER BY t.lead_id",
-                        sql.binds());
+    FilterSql sql = CompileFilter(filter, engine_.dialect(), kNow);
+    return engine_.Ids("SELECT t.lead_id FROM leads AS t WHERE t.tenant_id = 'one' AND " +
+                           sql.Text(engine_.placeholder()) + " ORDER BY t.lead_id",
+                       sql.binds());
   }
 
-  std::vector<int64_t> Matching(const Filter& filter) {
+  std::vector<int64_t> Matching(const Filter& filter) const {
     std::vector<int64_t> ids;
-    for (size_t i = 0; i < specimens_.size(); ++i) {
-      std::vector<EntitySubject<Sign>> subjects(signs_[i].begin(), signs_[i].end());
+    for (size_t i = 0; i < entities_.size(); ++i) {
+      std::vector<EntitySubject<C>> subjects(children_[i].begin(), children_[i].end());
       std::vector<const FilterSubject*> children;
       for (const auto& subject : subjects) children.push_back(&subject);
-      EntitySubject<Specimen> subject(specimens_[i], "touchpoints", children);
+      EntitySubject<E> subject(entities_[i], "touchpoints", children);
       if (domain::Matches(filter, subject, kNow)) ids.push_back(static_cast<int64_t>(i));
     }
     return ids;
   }
 
-  static constexpr int kLeads = 120;
-  FilterGenerator generator_{Schema(), 424'242};
-  std::unique_ptr<Engine> engine_;
-  std::vector<Specimen> specimens_;
-  std::vector<std::vector<Sign>> signs_;
+  void CompareGeneratedFilters(int rounds) {
+    int64_t selected = 0;
+    for (int i = 0; i < rounds; ++i) {
+      std::string text = generator_.Text();
+      Filter filter = Parsed(text);
+      std::vector<int64_t> expected = Matching(filter);
+      ASSERT_EQ(Selected(filter), expected)
+          << text << "\n"
+          << CompileFilter(filter, engine_.dialect(), kNow).Text();
+      selected += static_cast<int64_t>(expected.size());
+    }
+    // Filters that nearly always say the same would prove little.
+    EXPECT_GT(selected, int64_t{rounds} * kLeads / 5);
+    EXPECT_LT(selected, int64_t{rounds} * kLeads * 4 / 5);
+  }
+
+ private:
+  Engine& engine_;
+  FilterGenerator generator_;
+  std::vector<E> entities_;
+  std::vector<std::vector<C>> children_;
+};
+
+using SpecimenWorld = World<Specimen, Sign>;
+
+Filter Parsed(std::string_view text) { return SpecimenWorld::Parsed(text); }
+
+class FilterSqlOnEngine : public ::testing::TestWithParam<EngineCase> {
+ protected:
+  std::unique_ptr<Engine> engine_ = GetParam().make();
 };
 
 TEST_P(FilterSqlOnEngine, SelectsWhatTheEvaluatorMatches) {
-  constexpr int kRounds = 4000;
-  int64_t selected = 0;
-  for (int i = 0; i < kRounds; ++i) {
-    std::string text = generator_.Text();
-    Filter filter = Parsed(text);
-    std::vector<int64_t> expected = Matching(filter);
-    ASSERT_EQ(Selected(filter), expected) << text << "\n"
-                                          << CompileFilter(filter, engine_->dialect(), kNow).Text();
-    selected += static_cast<int64_t>(expected.size());
-  }
-  EXPECT_GT(selected, int64_t{kRounds} * kLeads / 5);
-  EXPECT_LT(selected, int64_t{kRounds} * kLeads * 4 / 5);
+  SpecimenWorld(*engine_, 424'242).CompareGeneratedFilters(4000);
+}
+
+TEST_P(FilterSqlOnEngine, SelectsTheLeadsThatTheEvaluatorMatches) {
+  World<domain::Lead, domain::Touchpoint>(*engine_, 20'261'124).CompareGeneratedFilters(2000);
 }
 
 TEST_P(FilterSqlOnEngine, EveryConditionByItselfAndTurnedRound) {
+  SpecimenWorld world(*engine_, 1);
   // One of each kind of condition, so that a kind the generator forgets is still run.
   for (std::string_view text :
        {"",
@@ -392,24 +422,26 @@ TEST_P(FilterSqlOnEngine, EveryConditionByItselfAndTurnedRound) {
         "last(touchpoints, kind = CALL) > now() - 7d",
         "last(touchpoints, topic:\"a\") != now()"}) {
     Filter filter = Parsed(text);
-    EXPECT_EQ(Selected(filter), Matching(filter)) << text;
+    EXPECT_EQ(world.Selected(filter), world.Matching(filter)) << text;
     if (text.empty()) continue;
     Filter negated = Parsed("NOT " + std::string(text));
-    EXPECT_EQ(Selected(negated), Matching(negated)) << text;
-    EXPECT_EQ(Selected(filter).size() + Selected(negated).size(), static_cast<size_t>(kLeads))
+    EXPECT_EQ(world.Selected(negated), world.Matching(negated)) << text;
+    EXPECT_EQ(world.Selected(filter).size() + world.Selected(negated).size(),
+              static_cast<size_t>(SpecimenWorld::kLeads))
         << text;
   }
 }
 
 TEST_P(FilterSqlOnEngine, TheLargestFilterStillRuns) {
+  SpecimenWorld world(*engine_, 2);
   std::string text = "score = 0";
   for (int i = 1; i < domain::kMaxFilterNodes - 1; ++i) text += " OR score = " + std::to_string(i);
   Filter wide = Parsed(text);
-  EXPECT_EQ(Selected(wide), Matching(wide));
+  EXPECT_EQ(world.Selected(wide), world.Matching(wide));
   std::string deep = "score = 1";
   for (int i = 0; i < domain::kMaxFilterDepth; ++i) deep = "NOT (" + deep + " AND active = true)";
   Filter nested = Parsed(deep);
-  EXPECT_EQ(Selected(nested), Matching(nested));
+  EXPECT_EQ(world.Selected(nested), world.Matching(nested));
 }
 
 INSTANTIATE_TEST_SUITE_P(
