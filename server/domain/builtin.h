@@ -9,8 +9,7 @@
 
 namespace relais::domain {
 
-// Made once, on first use; thread-safe. Ends the process if the data below do not compile, which a
-// test shows.
+// Made once, on first use; thread-safe. That its data compile is shown by a test.
 const Config& BuiltInConfig();
 
 }  // namespace relais::domain

@@ -102,8 +102,8 @@ enum class Unmet : int8_t { kUnknown, kNotMet, kExpired };
 struct UnmetCriterion {
   std::string criterion;
   Unmet why = Unmet::kUnknown;
-  std::optional<Timestamp> expire_time;  // kExpired only
-  std::string description;               // "unknown: ...", "not met", "expired on 2026-01-31"
+  std::optional<Timestamp> expire_time = {};  // kExpired only
+  std::string description = {};               // "unknown: ...", "not met", "expired on 2026-01-31"
 };
 
 // The required criteria that are not met at `at`, in the policy's order. INTERNAL as above.
@@ -113,7 +113,8 @@ absl::StatusOr<std::vector<UnmetCriterion>> CheckCriteria(const QualificationPol
 
 struct QualifyOutcome {
   Lead lead;
-  std::string basis;  // leads/{l}/assessments/{a} with the latest answer that counted, or empty
+  std::string basis =
+      {};  // leads/{l}/assessments/{a} with the latest answer that counted, or empty
   std::string rule_version;  // the policy's versioned name
 };
 

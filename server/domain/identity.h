@@ -105,8 +105,9 @@ struct CaptureContext {
 
 // The whole step but touchpoint, consents and score: match, then make or merge. `findings` holds
 // one entry for each of IdentitiesOf(captured). A new lead is LEAD, has the market of the capture
-// (B2B when an organization is named, else B2C), and first_touch_time is the capture's occur_time.
-// Errors: INVALID_ARGUMENT for an occur_time in the future ("occur_time").
+// (B2B when an organization is named, by its name or its domain, else B2C), and first_touch_time is
+// the capture's occur_time. Errors: INVALID_ARGUMENT for an occur_time in the future
+// ("occur_time").
 absl::StatusOr<CapturedLead> CaptureLead(const Lead& captured,
                                          absl::Span<const IdentityFinding> findings,
                                          const CaptureContext& context);

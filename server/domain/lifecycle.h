@@ -91,8 +91,8 @@ absl::Status IllegalTransition(const Lead& lead, Trigger trigger);
 struct TransitionContext {
   Timestamp now;         // the server's clock
   Timestamp occur_time;  // when it happened; may be long ago
-  std::string
-      reason;  // mandatory for DisqualifyLead, RecycleLead, ReopenOpportunity, RejectHandoff
+  std::string reason =
+      {};  // mandatory for DisqualifyLead, RecycleLead, ReopenOpportunity, RejectHandoff
   // CloseOpportunity: how the opportunity ends. ReopenOpportunity: how it had ended. Else ignored.
   CloseOutcome outcome = CloseOutcome::kUnspecified;
 };
