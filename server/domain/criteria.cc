@@ -257,6 +257,16 @@ absl::StatusOr<Assessment> Assess(const QualificationPolicy& policy, Assessment 
   return draft;
 }
 
+absl::StatusOr<Assessment> Assess(const QualificationPolicy& policy, Assessment draft,
+                                  Timestamp now, std::string_view prefix) {
+  std::vector<Answer> answers;
+  for (const CriterionAnswer& record : draft.answers) {
+    ASSIGN_OR_RETURN(Answer answer, ParseAnswer(record));
+    answers.push_back(std::move(answer));
+  }
+  return Assess(policy, std::move(draft), answers, now, prefix);
+}
+
 absl::StatusOr<std::map<std::string, CurrentAnswer>> CurrentAnswers(
     absl::Span<const Assessment> assessments, Timestamp at) {
   struct Rank {

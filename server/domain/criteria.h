@@ -86,6 +86,11 @@ absl::StatusOr<Assessment> Assess(const QualificationPolicy& policy, Assessment 
                                   absl::Span<const Answer> answers, Timestamp now,
                                   std::string_view prefix = "assessment");
 
+// The same, with the answers as records in `draft`. INTERNAL for a record that FormatAnswer did not
+// make.
+absl::StatusOr<Assessment> Assess(const QualificationPolicy& policy, Assessment draft,
+                                  Timestamp now, std::string_view prefix = "assessment");
+
 struct CurrentAnswer {
   Answer answer;
   AssessmentId assessment;

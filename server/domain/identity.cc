@@ -135,6 +135,18 @@ std::vector<IdentityKey> IdentitiesOf(const Lead& lead) {
   return keys;
 }
 
+IdentityKey SharedMark(const IdentityKey& phone) { return {phone.kind, Concat(phone.value, "#")}; }
+
+std::vector<IdentityKey> LookupKeys(const Lead& captured) {
+  std::vector<IdentityKey> keys = IdentitiesOf(captured);
+  std::vector<IdentityKey> marks;
+  for (const IdentityKey& key : keys) {
+    if (key.kind == IdentityKind::kPhone) marks.push_back(SharedMark(key));
+  }
+  keys.insert(keys.end(), marks.begin(), marks.end());
+  return keys;
+}
+
 IdentityMatch MatchIdentities(absl::Span<const IdentityFinding> findings) {
   for (IdentityKind kind :
        {IdentityKind::kExternalId, IdentityKind::kEmail, IdentityKind::kPhone}) {
@@ -220,7 +232,7 @@ absl::StatusOr<CapturedLead> CaptureLead(const Lead& captured,
     if (finding.owner == match.lead) continue;
     result.conflicts.push_back({finding.key.kind, finding.key.value, finding.owner->id});
     if (finding.key.kind == IdentityKind::kPhone && !finding.shared && carries) {
-      result.newly_shared.push_back(finding.key);
+      result.claims.push_back(SharedMark(finding.key));
     }
   }
   return result;

@@ -46,11 +46,19 @@ IdentityKey KeyOf(const Phone& phone);
 // The keys of a lead, the strongest first, each once; phones without a number have none.
 std::vector<IdentityKey> IdentitiesOf(const Lead& lead);
 
+// The key that is owned, by whichever lead, once a phone is known to be used by several: "number#"
+// is no phone number, so it is nobody's identity. Kept like any other key, so that the database
+// settles concurrent captures.
+IdentityKey SharedMark(const IdentityKey& phone);
+
+// What to look up before CaptureLead: IdentitiesOf and the marks of the phones among them.
+std::vector<IdentityKey> LookupKeys(const Lead& captured);
+
 // A key of the capture and who owns it now.
 struct IdentityFinding {
   IdentityKey key;
   const Lead* owner = nullptr;  // null: nobody; must outlive the call
-  bool shared = false;          // a phone that is known to be used by several people
+  bool shared = false;          // a phone whose SharedMark is owned
 };
 
 struct IdentityConflict {
@@ -91,11 +99,9 @@ struct CapturedLead {
   IdentityKind matched_by = IdentityKind::kUnspecified;
   // Values of the capture that other leads own. They stay plain attributes of this one.
   std::vector<IdentityConflict> conflicts;
-  // Keys that nobody owned; this lead owns them from now on.
+  // Keys that this lead owns from now on: those nobody owned, and the SharedMark of each phone that
+  // another lead owns and this one now has too.
   std::vector<IdentityKey> claims;
-  // Phones that another lead owns and this lead now has too: to be marked as shared, after which
-  // they match nobody.
-  std::vector<IdentityKey> newly_shared;
 };
 
 struct CaptureContext {
