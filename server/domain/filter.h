@@ -196,10 +196,10 @@ class Filter {
 // A filter, or why not.
 class FilterResult {
  public:
-  FilterResult(Filter filter)
-      : filter_(std::move(filter)) {}  // NOLINT(google-explicit-constructor)
-  FilterResult(FilterError error)
-      : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  // NOLINTBEGIN(google-explicit-constructor): returned as either.
+  FilterResult(Filter filter) : filter_(std::move(filter)) {}
+  FilterResult(FilterError error) : error_(std::move(error)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return filter_.has_value(); }
   const Filter& filter() const { return *filter_; }    // only when ok()

@@ -112,7 +112,7 @@ TEST(FilterGrammar, GroupsOfOneKindAreOneGroup) {
 }
 
 TEST(FilterGrammar, SpellingsOfOneFilterHaveOneCanonicalText) {
-  const std::vector<std::array<std::string_view, 2>> kCases = {
+  const std::vector<std::array<std::string_view, 2>> cases = {
       {"stage=\"PROSPECT\"", "stage = PROSPECT"},
       {"stage = 'PROSPECT'", "stage = PROSPECT"},
       {"note = 'it\"s'", "note = \"it\\\"s\""},
@@ -133,7 +133,7 @@ TEST(FilterGrammar, SpellingsOfOneFilterHaveOneCanonicalText) {
       {"last( touchpoints , kind=CALL ) : *", "last(touchpoints, kind = CALL):*"},
       {"score>=-5", "score >= -5"},
   };
-  for (const auto& [text, canonical] : kCases) EXPECT_EQ(Canonical(text), canonical) << text;
+  for (const auto& [text, canonical] : cases) EXPECT_EQ(Canonical(text), canonical) << text;
 }
 
 TEST(FilterGrammar, WordsByThemselvesAreRefused) {
@@ -148,7 +148,7 @@ TEST(FilterGrammar, WordsByThemselvesAreRefused) {
 }
 
 TEST(FilterGrammar, BrokenSyntaxIsRefusedWhereItBreaks) {
-  const std::vector<std::array<std::string_view, 2>> kCases = {
+  const std::vector<std::array<std::string_view, 2>> cases = {
       {"(score = 1", "1:11 found the end, expected AND, OR or ')'"},
       {"score = 1)", "1:10 found ')', expected AND, OR or the end"},
       {"()", "1:2 found ')', expected a comparison"},
@@ -187,7 +187,7 @@ TEST(FilterGrammar, BrokenSyntaxIsRefusedWhereItBreaks) {
       {"score > 99999999999999999999", "1:9 found a number beyond 64 bits"},
       {"score > later(1)", "1:9 found the function 'later' on the right"},
   };
-  for (const auto& [text, refusal] : kCases) {
+  for (const auto& [text, refusal] : cases) {
     EXPECT_THAT(Refusal(text), ::testing::StartsWith(std::string(refusal))) << text;
   }
 }
@@ -224,7 +224,7 @@ TEST(FilterTypes, EveryTypeTakesItsOperatorsAndNoOther) {
     std::string value;
     std::string allowed;  // of "= != < <= > >= :", separated by blanks
   };
-  const std::vector<Case> kCases = {
+  const std::vector<Case> cases = {
       {"active", "true", " = != "},
       {"score", "40", " = != < <= > >= "},
       {"note", "\"x\"", " = != < <= > >= : "},
@@ -239,7 +239,7 @@ TEST(FilterTypes, EveryTypeTakesItsOperatorsAndNoOther) {
       {"count(touchpoints)", "3", " = != < <= > >= "},
       {"last(touchpoints)", "now()", " = != < <= > >= "},
   };
-  for (const Case& c : kCases) {
+  for (const Case& c : cases) {
     for (std::string_view op : {"=", "!=", "<", "<=", ">", ">=", ":"}) {
       std::string text = c.path + " " + std::string(op) + " " + c.value;
       bool allowed = c.allowed.find(" " + std::string(op) + " ") != std::string::npos;
@@ -258,7 +258,7 @@ TEST(FilterTypes, EveryPathHasAPresence) {
 }
 
 TEST(FilterTypes, WrongValuesAreRefusedWithWhatIsExpected) {
-  const std::vector<std::array<std::string_view, 2>> kCases = {
+  const std::vector<std::array<std::string_view, 2>> cases = {
       {"active = 1", "1:10 found a number for active, expected true or false"},
       {"active = \"true\"", "1:10 found a text in quotes for active, expected true or false"},
       {"score = \"40\"", "1:9 found a text in quotes for score, expected a whole number"},
@@ -325,7 +325,7 @@ TEST(FilterTypes, WrongValuesAreRefusedWithWhatIsExpected) {
       {"last(touchpoints) > 5", "1:21 found a number for last(), expected a time such as"},
       {"last(touchpoints) : 5", "1:21 found a number after last(...):"},
   };
-  for (const auto& [text, refusal] : kCases) {
+  for (const auto& [text, refusal] : cases) {
     EXPECT_THAT(Refusal(text), ::testing::StartsWith(std::string(refusal))) << text;
   }
 }
@@ -624,13 +624,13 @@ TEST(FilterLimitsTest, DepthIsBoundedAlsoWithoutTheLengthLimit) {
   EXPECT_EQ(Canonical(nested(kMaxFilterDepth)), "score = 1");
   EXPECT_THAT(Refusal(nested(kMaxFilterDepth + 1)),
               HasSubstr("1:33 found parentheses nested more than 32 deep"));
-  const FilterLimits kLong = {.bytes = 10 << 20};
-  EXPECT_THAT(Refusal(nested(10'000), kLong), HasSubstr("1:33 found parentheses"));
-  EXPECT_THAT(Refusal(std::string(1 << 20, '('), kLong), HasSubstr("1:33 found parentheses"));
+  const FilterLimits long_texts = {.bytes = 10 << 20};
+  EXPECT_THAT(Refusal(nested(10'000), long_texts), HasSubstr("1:33 found parentheses"));
+  EXPECT_THAT(Refusal(std::string(1 << 20, '('), long_texts), HasSubstr("1:33 found parentheses"));
   std::string negated;
   for (int i = 0; i < 10'000; ++i) negated += "NOT (";
-  EXPECT_THAT(Refusal(negated, kLong), HasSubstr("found parentheses"));
-  EXPECT_THAT(Refusal(std::string(1 << 20, '-'), kLong), HasSubstr("1:2 found '-'"));
+  EXPECT_THAT(Refusal(negated, long_texts), HasSubstr("found parentheses"));
+  EXPECT_THAT(Refusal(std::string(1 << 20, '-'), long_texts), HasSubstr("1:2 found '-'"));
 }
 
 TEST(FilterLimitsTest, NodesAreBounded) {
@@ -690,7 +690,7 @@ TEST(FilterProperty, CanonicalTextParsesToTheSameFilterWithTheSameMeaning) {
 
 TEST(FilterProperty, DamagedTextsAreParsedOrRefusedCleanly) {
   FilterGenerator generator(Schema(), 7);
-  const std::string kNoise =
+  const std::string noise =
       "()\"'\\,.:*-=<>! \n\x01\x80\xc3"
       "ANDORNOT019dhms";
   for (int i = 0; i < 20'000; ++i) {
@@ -702,10 +702,10 @@ TEST(FilterProperty, DamagedTextsAreParsedOrRefusedCleanly) {
           text.erase(at, 1 + generator.Below(4));
           break;
         case 1:
-          text.insert(at, 1, kNoise[generator.Below(kNoise.size())]);
+          text.insert(at, 1, noise[generator.Below(noise.size())]);
           break;
         default:
-          text[at] = kNoise[generator.Below(kNoise.size())];
+          text[at] = noise[generator.Below(noise.size())];
       }
       if (text.empty()) text = "x";
     }
