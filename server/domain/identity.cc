@@ -229,7 +229,7 @@ absl::StatusOr<CapturedLead> CaptureLead(const Lead& captured,
       if (carries) result.claims.push_back(finding.key);
       continue;
     }
-    if (finding.owner == match.lead) continue;
+    if (match.lead != nullptr && finding.owner->id == match.lead->id) continue;
     result.conflicts.push_back({finding.key.kind, finding.key.value, finding.owner->id});
     if (finding.key.kind == IdentityKind::kPhone && !finding.shared && carries) {
       result.claims.push_back(SharedMark(finding.key));
