@@ -173,6 +173,8 @@ void SociSession::Set(Slot& slot, const Cell& cell) {
     }
   } else if (const std::string* text = std::get_if<std::string>(&cell)) {
     if (slot.type == ColumnType::kInteger) throw soci::soci_error("text for an integer column");
+    // The edge refuses NUL; SOCI would cut the text here on one engine and keep it on the other.
+    if (text->find('\0') != std::string::npos) throw soci::soci_error("text with a NUL");
     slot.text = *text;
   } else {
     slot.indicator = soci::i_null;
