@@ -1,22 +1,24 @@
 // What the server may ask of storage. Knows the domain; knows no SQL and no engine.
 //
-// Writing. A write never owns a transaction: it is a unit of work put in a queue. `Store::Write` takes
-// the keys that the unit will touch, a body and a completion. A writer thread loads the keys of many
-// units in one transaction, runs their bodies one after the other on an identity map, flushes the
-// changes in bulk and commits once; only then are the completions called, each exactly once, on a
-// storage thread (they must not block).
-//   - A body is pure but for the WriteTxn: it may be run several times and must give the same result
+// Writing. A write never owns a transaction: it is a unit of work put in a queue. `Store::Write`
+// takes the keys that the unit will touch, a body and a completion. A writer thread loads the keys
+// of many units in one transaction, runs their bodies one after the other on an identity map,
+// flushes the changes in bulk and commits once; only then are the completions called, each exactly
+// once, on a storage thread (they must not block).
+//   - A body is pure but for the WriteTxn: it may be run several times and must give the same
+//   result
 //     each time. It captures values, never references to a handler's frame.
 //   - A body that returns an error leaves no trace and fails alone.
-//   - A body reads only what its keys name. Reading anything else is served by a query of its own in
+//   - A body reads only what its keys name. Reading anything else is served by a query of its own
+//   in
 //     production and is an error when StoreOptions::unnamed_reads_fail is set (all tests).
-// Reading. `Store::Read` runs a body on a reader thread in a snapshot of its own; it never waits for
-// writes.
+// Reading. `Store::Read` runs a body on a reader thread in a snapshot of its own; it never waits
+// for writes.
 //
 // Errors, for both: those of the body; Expired (DEADLINE_EXCEEDED) when the deadline passed in the
-// queue; Overloaded (RESOURCE_EXHAUSTED) when the queue is full; StorageUnavailable (UNAVAILABLE) when
-// the database is away or contention did not clear; OutcomeUnknown (UNAVAILABLE) when a commit could
-// be neither confirmed nor excluded; INTERNAL otherwise.
+// queue; Overloaded (RESOURCE_EXHAUSTED) when the queue is full; StorageUnavailable (UNAVAILABLE)
+// when the database is away or contention did not clear; OutcomeUnknown (UNAVAILABLE) when a commit
+// could be neither confirmed nor excluded; INTERNAL otherwise.
 #pragma once
 
 #include <atomic>
@@ -62,8 +64,9 @@ struct Call {
 // What a lead's key loads beside the lead itself. Combine with |.
 enum LoadPlan : uint32_t {
   kLeadOnly = 0,
-  kAssessments = 1,   // all assessments of the lead
-  kOpportunities = 2  // all opportunities of the lead
+  kAssessments = 1,    // all assessments of the lead
+  kOpportunities = 2,  // all opportunities of the lead
+  kIdentities = 4      // the owners of the lead's present identities
 };
 
 // The keys a unit will touch. A key that leads to nothing is remembered as absent.
@@ -72,19 +75,22 @@ class Keys {
   Keys& Lead(const domain::LeadId& id, uint32_t plan = kLeadOnly);
   // The lead that owns an identity, with the same plan.
   Keys& Identity(domain::IdentityKind kind, std::string value, uint32_t plan = kLeadOnly);
-  // An opportunity and its lead.
+  // An opportunity, its lead, and the owners of its present keys in other systems.
   Keys& Opportunity(const domain::OpportunityId& id, uint32_t plan = kLeadOnly);
   Keys& OpportunityKey(std::string system, std::string id, uint32_t plan = kLeadOnly);
   // The touchpoint known by (source, external_id), and its lead.
   Keys& TouchpointKey(std::string source, std::string external_id);
   Keys& Touchpoint(const domain::TouchpointId& id);
+  Keys& Consent(const domain::ConsentId& id);
+  // A user or team, and the owners of its present unique keys (domain/directory.h).
   Keys& User(const domain::UserId& id);
   Keys& UserKey(std::string kind, std::string value);
-  Keys& Team(const domain::TeamId& id);
+  Keys& Team(const domain::TeamId& id);  // and the teams above it
   Keys& TeamKey(std::string kind, std::string value);
   Keys& Import(const domain::ImportId& id);
   Keys& Operation(const domain::OperationId& id);
-  // The request log's entry of the calling principal. Empty ids are ignored.
+  // The request log's entry of the calling principal, and the resource it made. Empty ids are
+  // ignored.
   Keys& Request(std::string request_id);
   Keys& Add(const Keys& other);
 
@@ -93,7 +99,7 @@ class Keys {
   std::map<std::string, uint32_t> opportunities;
   std::map<std::pair<std::string, std::string>, uint32_t> opportunity_keys;
   std::vector<std::pair<std::string, std::string>> touchpoint_keys;
-  std::vector<std::string> touchpoints, users, teams, imports, operations, requests;
+  std::vector<std::string> touchpoints, consents, users, teams, imports, operations, requests;
   std::vector<std::pair<std::string, std::string>> user_keys, team_keys;
 };
 
@@ -124,11 +130,11 @@ class WriteTxn {
       const domain::OpportunityId& id) = 0;
   virtual absl::StatusOr<const domain::Touchpoint*> FindTouchpoint(
       const domain::TouchpointId& id) = 0;
+  virtual absl::StatusOr<const domain::Consent*> FindConsent(const domain::ConsentId& id) = 0;
   virtual absl::StatusOr<const domain::User*> FindUser(const domain::UserId& id) = 0;
   virtual absl::StatusOr<const domain::Team*> FindTeam(const domain::TeamId& id) = 0;
   virtual absl::StatusOr<const domain::Import*> FindImport(const domain::ImportId& id) = 0;
-  virtual absl::StatusOr<const domain::Operation*> FindOperation(
-      const domain::OperationId& id) = 0;
+  virtual absl::StatusOr<const domain::Operation*> FindOperation(const domain::OperationId& id) = 0;
   virtual absl::StatusOr<const RequestRecord*> FindRequest(const std::string& request_id) = 0;
 
   // The holder of a unique key; nullopt when it is free.
@@ -182,8 +188,8 @@ class WriteTxn {
   // Writes the request log's entry for the calling principal.
   virtual absl::Status Remember(const RequestRecord& record) = 0;
 
-  // Runs a part of the unit that may fail alone: on an error its effects are undone and the error is
-  // returned; the unit goes on.
+  // Runs a part of the unit that may fail alone: on an error its effects are undone and the error
+  // is returned; the unit goes on.
   virtual absl::Status Attempt(const std::function<absl::Status()>& part) = 0;
 };
 
@@ -199,13 +205,13 @@ struct Cursor {
   std::string id;
 };
 struct ListQuery {
-  std::optional<domain::LeadId> parent;           // children of this lead only
+  std::optional<domain::LeadId> parent;  // children of this lead only
   std::optional<domain::Filter> filter;
-  std::string order_path = "create_time";         // a field of the entity; closed lists in services
+  std::string order_path = "create_time";  // a field of the entity; closed lists in services
   bool descending = false;
-  int limit = 50;                                 // at least 1
+  int limit = 50;  // at least 1
   std::optional<Cursor> after;
-  domain::Timestamp now;                          // for now() in filters
+  domain::Timestamp now;  // for now() in filters
 };
 
 struct FeedHead {
@@ -216,9 +222,9 @@ struct FeedHead {
 struct EventQuery {
   int64_t after_number = 0;
   int64_t up_to_number = INT64_MAX;
-  std::optional<domain::Timestamp> up_to_time;    // record_time, inclusive
+  std::optional<domain::Timestamp> up_to_time;  // record_time, inclusive
   std::optional<domain::LeadId> lead;
-  std::vector<domain::EventType> types;           // empty: all
+  std::vector<domain::EventType> types;  // empty: all
   int limit = 1000;
 };
 
@@ -278,15 +284,14 @@ class ReadTxn {
   virtual absl::StatusOr<std::vector<domain::User>> ListUsers(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Team>> ListTeams(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Import>> ListImports(const ListQuery& query) = 0;
-  virtual absl::StatusOr<std::vector<domain::Operation>> ListOperations(
-      const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Operation>> ListOperations(const ListQuery& query) = 0;
 
   virtual absl::StatusOr<FeedHead> Head() = 0;
   // In order of number, personal values decrypted (or erased).
   virtual absl::StatusOr<std::vector<domain::Event>> Events(const EventQuery& query) = 0;
   virtual absl::StatusOr<std::vector<FunnelGroup>> Funnel(const FunnelQuery& query) = 0;
-  // Leads whose search terms begin with every one of `words` (folded), then those that resemble them;
-  // the best first, at most `limit`.
+  // Leads whose search terms begin with every one of `words` (folded), then those that resemble
+  // them; the best first, at most `limit`.
   virtual absl::StatusOr<std::vector<SearchHit>> Search(absl::Span<const std::string> words,
                                                         int limit) = 0;
 };
@@ -298,10 +303,10 @@ struct SearchTerm {
 };
 
 struct StoreOptions {
-  int max_batch = 64;             // units in one transaction
-  int writer_threads = 1;         // SQLite: always 1
+  int max_batch = 64;      // units in one transaction
+  int writer_threads = 1;  // SQLite: always 1
   int reader_threads = 2;
-  int max_queued_units = 4096;    // past it: Overloaded
+  int max_queued_units = 4096;  // past it: Overloaded
   int max_queued_reads = 4096;
   // Test modes.
   bool unnamed_reads_fail = false;
@@ -318,18 +323,18 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // `units` (1 for ordinary calls) is what a batch call counts for in the queue: it is admitted whole
-  // or refused whole. With `validate_only` the body runs and its effects are dropped.
+  // `units` (1 for ordinary calls) is what a batch call counts for in the queue: it is admitted
+  // whole or refused whole. With `validate_only` the body runs and its effects are dropped.
   virtual void Write(Call call, Keys keys, Body body, Done done, bool validate_only = false,
                      int units = 1) = 0;
   virtual void Read(Call call, ReadBody body, ReadDone done) = 0;
 
-  // Calls `wake` (cheap, not blocking) after each commit made through this store, until the returned
-  // handle is destroyed. Commits of other servers are not seen.
+  // Calls `wake` (cheap, not blocking) after each commit made through this store, until the
+  // returned handle is destroyed. Commits of other servers are not seen.
   virtual std::shared_ptr<void> OnCommit(std::function<void()> wake) = 0;
 
-  // The search index follows the feed: replaces the terms of leads and moves the reaction's position
-  // in one transaction. FAILED_PRECONDITION when another server moved it meanwhile.
+  // The search index follows the feed: replaces the terms of leads and moves the reaction's
+  // position in one transaction. FAILED_PRECONDITION when another server moved it meanwhile.
   virtual absl::Status ReplaceSearchTerms(
       const domain::TenantId& tenant,
       absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads,

@@ -46,7 +46,7 @@ struct Result {
 struct CaptureCommand {
   Once once;
   domain::Lead lead;  // descriptive fields only, normalised; acquisition.first_touch_time unset
-  domain::Touchpoint touchpoint;               // kind never unspecified
+  domain::Touchpoint touchpoint;                // kind never unspecified
   std::optional<domain::Timestamp> occur_time;  // of the touchpoint; absent: now
   std::vector<domain::Consent> consents;
 };
@@ -161,10 +161,10 @@ struct OpportunityStepCommand {
   OpportunityStep step = OpportunityStep::kMove;
   domain::OpportunityId opportunity;
   std::string etag;
-  std::string stage;                                                   // kMove
-  domain::CloseOutcome outcome = domain::CloseOutcome::kUnspecified;   // kClose
-  std::string reason, winning_competitor;                              // kClose, kReopen
-  std::optional<domain::Money> amount;                                 // kClose
+  std::string stage;                                                  // kMove
+  domain::CloseOutcome outcome = domain::CloseOutcome::kUnspecified;  // kClose
+  std::string reason, winning_competitor;                             // kClose, kReopen
+  std::optional<domain::Money> amount;                                // kClose
   std::optional<domain::Timestamp> occur_time;
 };
 storage::Keys KeysOf(const OpportunityStepCommand& command);
@@ -265,7 +265,8 @@ struct CloseRow {
 struct ImportRow {
   int64_t row = 0;
   // An error: the row was malformed.
-  absl::StatusOr<std::variant<CaptureRow, TouchpointRow, QualificationRow, OpportunityRow, CloseRow>>
+  absl::StatusOr<
+      std::variant<CaptureRow, TouchpointRow, QualificationRow, OpportunityRow, CloseRow>>
       content;
 };
 struct ImportRowResult {

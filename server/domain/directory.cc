@@ -4,6 +4,17 @@
 
 namespace relais::domain {
 
+std::vector<std::pair<std::string, std::string>> UniqueKeys(const User& user) {
+  std::vector<std::pair<std::string, std::string>> keys;
+  if (!user.email.empty()) keys.emplace_back("email", user.email);
+  for (const auto& [system, id] : user.external_ids) keys.emplace_back("id:" + system, id);
+  return keys;
+}
+
+std::vector<std::pair<std::string, std::string>> UniqueKeys(const Team& team) {
+  return {{"name", team.display_name}};
+}
+
 template <>
 absl::Span<const Field<User>> FieldsOf<User>() {
   static const auto* const kFields = new std::vector<Field<User>>{

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/domain/fields.h"
@@ -32,6 +33,11 @@ struct Team {
   Timestamp create_time, update_time;
   friend bool operator==(const Team&, const Team&) = default;
 };
+
+// The keys by which a user or team is unique in the tenant, as (kind, value): the e-mail and each
+// external id of a user, the name of a team.
+std::vector<std::pair<std::string, std::string>> UniqueKeys(const User& user);
+std::vector<std::pair<std::string, std::string>> UniqueKeys(const Team& team);
 
 template <>
 absl::Span<const Field<User>> FieldsOf<User>();

@@ -62,6 +62,9 @@ absl::StatusOr<const domain::Opportunity*> UnitTxn::FindOpportunity(
 absl::StatusOr<const domain::Touchpoint*> UnitTxn::FindTouchpoint(const domain::TouchpointId& id) {
   return Find<domain::Touchpoint>(id.value, Keys().Touchpoint(id), "touchpoint");
 }
+absl::StatusOr<const domain::Consent*> UnitTxn::FindConsent(const domain::ConsentId& id) {
+  return Find<domain::Consent>(id.value, Keys().Consent(id), "consent");
+}
 absl::StatusOr<const domain::User*> UnitTxn::FindUser(const domain::UserId& id) {
   return Find<domain::User>(id.value, Keys().User(id), "user");
 }

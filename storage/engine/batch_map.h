@@ -95,6 +95,7 @@ class UnitTxn final : public WriteTxn {
   absl::StatusOr<const domain::Opportunity*> FindOpportunity(
       const domain::OpportunityId& id) override;
   absl::StatusOr<const domain::Touchpoint*> FindTouchpoint(const domain::TouchpointId& id) override;
+  absl::StatusOr<const domain::Consent*> FindConsent(const domain::ConsentId& id) override;
   absl::StatusOr<const domain::User*> FindUser(const domain::UserId& id) override;
   absl::StatusOr<const domain::Team*> FindTeam(const domain::TeamId& id) override;
   absl::StatusOr<const domain::Import*> FindImport(const domain::ImportId& id) override;

@@ -26,6 +26,10 @@ Keys& Keys::Touchpoint(const domain::TouchpointId& id) {
   touchpoints.push_back(id.value);
   return *this;
 }
+Keys& Keys::Consent(const domain::ConsentId& id) {
+  consents.push_back(id.value);
+  return *this;
+}
 Keys& Keys::User(const domain::UserId& id) {
   users.push_back(id.value);
   return *this;
@@ -63,6 +67,7 @@ Keys& Keys::Add(const Keys& other) {
   auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   append(touchpoint_keys, other.touchpoint_keys);
   append(touchpoints, other.touchpoints);
+  append(consents, other.consents);
   append(users, other.users);
   append(user_keys, other.user_keys);
   append(teams, other.teams);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/domain/concat.h"
+#include "server/domain/identity.h"
 #include "storage/engine/person_keys.h"
 #include "storage/sql/rows.h"
 #include "storage/sql/tables.h"
@@ -15,13 +16,37 @@ namespace {
 
 using domain::TenantId;
 
+std::vector<KeyPair> UniqueKeysOf(const domain::Opportunity& opportunity) {
+  std::vector<KeyPair> keys;
+  for (const domain::ExternalId& id : opportunity.external_ids) keys.emplace_back(id.system, id.id);
+  return keys;
+}
+std::vector<KeyPair> UniqueKeysOf(const domain::User& user) { return domain::UniqueKeys(user); }
+std::vector<KeyPair> UniqueKeysOf(const domain::Team& team) { return domain::UniqueKeys(team); }
+
+// What a replay of the request that made `name` reads.
+void AddResource(std::string_view name, Keys& keys) {
+  const size_t child = name.starts_with("leads/") ? name.find('/', 6) : std::string_view::npos;
+  if (auto lead = domain::ParseName<domain::LeadTag>(name.substr(0, child))) {
+    keys.Lead(*lead, kAssessments);
+    if (child == std::string_view::npos) return;
+    std::string_view rest = name.substr(child + 1);
+    if (auto id = domain::ParseName<domain::TouchpointTag>(rest)) keys.Touchpoint(*id);
+    if (auto id = domain::ParseName<domain::ConsentTag>(rest)) keys.Consent(*id);
+    return;
+  }
+  if (auto id = domain::ParseName<domain::OpportunityTag>(name)) keys.Opportunity(*id);
+  if (auto id = domain::ParseName<domain::UserTag>(name)) keys.User(*id);
+  if (auto id = domain::ParseName<domain::TeamTag>(name)) keys.Team(*id);
+  if (auto id = domain::ParseName<domain::OperationTag>(name)) keys.Operation(*id);
+}
+
 class Loader {
  public:
   Loader(Session& session, const Vault& vault, const TenantId& tenant, BatchMap& map)
       : session_(session), vault_(vault), tenant_(tenant), map_(map) {}
 
-  absl::Status Run(const std::string& principal, const Keys& keys) {
-    RETURN_IF_ERROR(LoadRequests(principal, keys.requests));
+  absl::Status Run(const Keys& keys) {
     std::map<std::string, uint32_t> leads = keys.leads;
 
     std::vector<IdentityKey> identities;
@@ -70,15 +95,24 @@ class Loader {
     }
     map_.identities.merge(found);
 
+    RETURN_IF_ERROR(LoadOwnIdentities(leads));
+    RETURN_IF_ERROR(LoadAll<domain::Consent>("consent_id", keys.consents, false));
     RETURN_IF_ERROR(LoadAll<domain::Opportunity>("opportunity_id", new_opportunities, true));
+    RETURN_IF_ERROR(LoadKeys(OpportunityKeysTable(), {"system", "external_id"},
+                             KeysOfLoaded<domain::Opportunity>(new_opportunities),
+                             map_.opportunity_keys));
     RETURN_IF_ERROR(
         LoadChildren<domain::Opportunity>(leads, kOpportunities, map_.opportunities_of, true));
     RETURN_IF_ERROR(
         LoadChildren<domain::Assessment>(leads, kAssessments, map_.assessments_of, false));
-    RETURN_IF_ERROR(LoadKeys(UserKeysTable(), {"kind", "value"}, keys.user_keys, map_.user_keys));
-    RETURN_IF_ERROR(LoadKeys(TeamKeysTable(), {"kind", "value"}, keys.team_keys, map_.team_keys));
     RETURN_IF_ERROR(LoadAll<domain::User>("user_id", keys.users, true));
-    RETURN_IF_ERROR(LoadAll<domain::Team>("team_id", keys.teams, true));
+    RETURN_IF_ERROR(LoadTeams(keys.teams));
+    std::vector<KeyPair> user_keys = KeysOfLoaded<domain::User>(keys.users);
+    user_keys.insert(user_keys.end(), keys.user_keys.begin(), keys.user_keys.end());
+    RETURN_IF_ERROR(LoadKeys(UserKeysTable(), {"kind", "value"}, user_keys, map_.user_keys));
+    std::vector<KeyPair> team_keys = KeysOfLoaded<domain::Team>(keys.teams);
+    team_keys.insert(team_keys.end(), keys.team_keys.begin(), keys.team_keys.end());
+    RETURN_IF_ERROR(LoadKeys(TeamKeysTable(), {"kind", "value"}, team_keys, map_.team_keys));
     RETURN_IF_ERROR(LoadAll<domain::Import>("import_id", keys.imports, true));
     return LoadAll<domain::Operation>("operation_id", keys.operations, true);
   }
@@ -197,26 +231,46 @@ class Loader {
     return absl::OkStatus();
   }
 
-  absl::Status LoadRequests(const std::string& principal, const std::vector<std::string>& ids) {
-    std::set<std::string> unknown;
+  template <class E>
+  std::vector<KeyPair> KeysOfLoaded(const std::vector<std::string>& ids) {
+    std::vector<KeyPair> keys;
     for (const std::string& id : ids) {
-      if (!map_.requests.contains({principal, id})) unknown.insert(id);
+      const Slot<E>& slot = map_.map<E>().at(id);
+      if (!slot.current.has_value()) continue;
+      for (KeyPair& key : UniqueKeysOf(*slot.current)) keys.push_back(std::move(key));
     }
-    if (unknown.empty()) return absl::OkStatus();
-    std::vector<Row> rows;
-    for (const std::string& id : unknown) {
-      map_.requests[{principal, id}];
-      rows.push_back({principal, id});
+    return keys;
+  }
+
+  // Teams and all teams above them: whether a new parent would make a circle depends on those.
+  absl::Status LoadTeams(std::vector<std::string> ids) {
+    while (!ids.empty()) {
+      ids = Unknown<domain::Team>(ids);
+      RETURN_IF_ERROR(LoadAll<domain::Team>("team_id", ids, true));
+      std::vector<std::string> parents;
+      for (const std::string& id : ids) {
+        const Slot<domain::Team>& slot = map_.map<domain::Team>().at(id);
+        if (!slot.current.has_value()) continue;
+        if (auto parent = domain::ParseName<domain::TeamTag>(slot.current->parent_team)) {
+          parents.push_back(parent->value);
+        }
+      }
+      ids = std::move(parents);
     }
-    ASSIGN_OR_RETURN(rows, session_.SelectRows(RequestLogTable(), tenant_,
-                                               {"principal", "request_id"}, rows, false));
-    // tenant_id, principal, request_id, method, digest, resource, note, create_time
-    for (const Row& row : rows) {
-      RequestRecord record{std::string(TextOf(row[2])), std::string(TextOf(row[3])),
-                           std::string(TextOf(row[4])), std::string(TextOf(row[5])),
-                           std::string(TextOf(row[6]))};
-      map_.requests[{principal, record.request_id}] = {record, record};
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadOwnIdentities(const std::map<std::string, uint32_t>& leads) {
+    std::vector<IdentityKey> keys;
+    for (const auto& [id, plan] : leads) {
+      const Slot<domain::Lead>& slot = map_.map<domain::Lead>().at(id);
+      if ((plan & kIdentities) == 0 || !slot.current.has_value()) continue;
+      for (const domain::IdentityKey& key : domain::IdentitiesOf(*slot.current)) {
+        if (!map_.identities.contains({key.kind, key.value})) keys.push_back({key.kind, key.value});
+      }
     }
+    ASSIGN_OR_RETURN(OwnerMap<IdentityKey> found, ReadIdentities(keys));
+    map_.identities.merge(found);
     return absl::OkStatus();
   }
 
@@ -271,9 +325,34 @@ class Loader {
 
 }  // namespace
 
-absl::Status Load(Session& session, const Vault& vault, const TenantId& tenant,
-                  const std::string& principal, const Keys& keys, BatchMap& map) {
-  return Loader(session, vault, tenant, map).Run(principal, keys);
+absl::Status Load(Session& session, const Vault& vault, const TenantId& tenant, const Keys& keys,
+                  BatchMap& map) {
+  return Loader(session, vault, tenant, map).Run(keys);
+}
+
+absl::Status LoadRequests(Session& session, const TenantId& tenant, const std::string& principal,
+                          const std::vector<std::string>& ids, BatchMap& map, Keys& keys) {
+  std::set<std::string> unknown;
+  for (const std::string& id : ids) {
+    if (!map.requests.contains({principal, id})) unknown.insert(id);
+  }
+  if (unknown.empty()) return absl::OkStatus();
+  std::vector<Row> rows;
+  for (const std::string& id : unknown) {
+    map.requests[{principal, id}];
+    rows.push_back({principal, id});
+  }
+  static const auto* const kMatch = new std::vector<std::string>{"principal", "request_id"};
+  ASSIGN_OR_RETURN(rows, session.SelectRows(RequestLogTable(), tenant, *kMatch, rows, false));
+  // tenant_id, principal, request_id, method, digest, resource, note, create_time
+  for (const Row& row : rows) {
+    RequestRecord record{std::string(TextOf(row[2])), std::string(TextOf(row[3])),
+                         std::string(TextOf(row[4])), std::string(TextOf(row[5])),
+                         std::string(TextOf(row[6]))};
+    AddResource(record.resource, keys);
+    map.requests[{principal, record.request_id}] = {record, record};
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace relais::storage

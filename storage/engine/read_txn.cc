@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "server/domain/calendar.h"
 #include "server/domain/concat.h"
 #include "server/domain/faults.h"
 #include "server/domain/fields.h"
@@ -85,21 +86,6 @@ Cell OrderCell(const domain::Value& value, bool text) {
   if (value.if_time()) return value.if_time()->micros;
   if (value.if_money()) return value.if_money()->units;
   return int64_t{0};
-}
-
-std::string MonthOf(int64_t day) {
-  // Days since 1970-01-01 to a civil month, by Howard Hinnant's days_from_civil turned round.
-  const int64_t z = day + 719468;
-  const int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-  const int64_t day_of_era = z - era * 146097;
-  const int64_t year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const int64_t day_of_year =
-      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const int64_t shifted = (5 * day_of_year + 2) / 153;
-  const int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-  const int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-  return Concat(absl::Dec(year, absl::kZeroPad4), "-", absl::Dec(month, absl::kZeroPad2));
 }
 
 }  // namespace
@@ -345,7 +331,7 @@ absl::StatusOr<std::vector<FunnelGroup>> SqlReadTxn::Funnel(const FunnelQuery& q
           name = TextOf(cell);
           break;
         case FunnelBreakdown::kFirstTouchMonth:
-          name = MonthOf(IntOr(cell));
+          name = domain::MonthText(domain::StartOfDay(IntOr(cell)));
           break;
         case FunnelBreakdown::kNone:
           break;

@@ -1,0 +1,134 @@
+// The Store of store.h over any Database: queues, writer threads, reader threads.
+//
+// A writer takes what waits of one tenant (tenants take turns) up to a limit and without a timer,
+// so that a lonely unit costs no delay; it loads, runs the bodies, flushes and commits once.
+//   - A conflict reruns the batch once, then splits it in halves; a unit is tried at most
+//     kMaxTries times, then answered UNAVAILABLE.
+//   - A lost connection before COMMIT reruns on a new session.
+//   - A COMMIT without a clear answer is settled by the batch's own row: inserting it again on a
+//   new
+//     session conflicts if and only if the batch was committed. Only then are callers answered.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/domain/clock.h"
+#include "storage/engine/batch_map.h"
+#include "storage/engine/session.h"
+#include "storage/engine/session_pool.h"
+#include "storage/engine/vault.h"
+#include "storage/store.h"
+
+namespace relais::storage {
+
+class BatchStore final : public Store {
+ public:
+  // The database must be migrated. Clock, ids and config outlive the store.
+  BatchStore(std::unique_ptr<Database> database, Vault vault, const domain::Clock& clock,
+             domain::IdSource& ids, const domain::Config& config, const StoreOptions& options);
+  ~BatchStore() override;
+
+  void Write(Call call, Keys keys, Body body, Done done, bool validate_only, int units) override;
+  void Read(Call call, ReadBody body, ReadDone done) override;
+  std::shared_ptr<void> OnCommit(std::function<void()> wake) override;
+  absl::Status ReplaceSearchTerms(
+      const domain::TenantId& tenant,
+      absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads,
+      int64_t old_position, int64_t new_position) override;
+  absl::StatusOr<int64_t> ReactionPosition(const domain::TenantId& tenant,
+                                           std::string_view reaction) override;
+  absl::Status Sweep(const domain::TenantId& tenant, int limit) override;
+  bool healthy() const override { return healthy_.load(); }
+  void Stop() override;
+  void PauseWrites() override;
+  void ResumeWrites() override;
+
+ private:
+  struct Unit {
+    Call call;
+    Keys keys;
+    Body body;
+    Done done;
+    bool validate_only = false;
+    int weight = 1;
+    int tries = 0;
+    UnitIds ids;
+    // Of the latest run.
+    absl::Status status;
+    size_t first_event = 0, event_count = 0;
+  };
+  using Units = std::vector<std::unique_ptr<Unit>>;
+  struct ReadTask {
+    Call call;
+    ReadBody body;
+    ReadDone done;
+  };
+  enum class BatchEnd { kDone, kConflict, kLost, kUnknown, kFailed };
+
+  void WriterLoop();
+  void ReaderLoop();
+  void ProbeLoop();
+  Units TakeUnits(std::unique_lock<std::mutex>& lock);
+  void RunBatch(Units units);
+  // One transaction for all units; on kDone every unit's status and place are set.
+  BatchEnd TryBatch(std::unique_ptr<Session>& session, Units& units, const std::string& batch_id,
+                    absl::Status& failure, std::vector<Committed>& places);
+  absl::Status RunBody(Unit& unit, BatchMap& map, domain::Timestamp now, const LoadKeys& load);
+  // Whether a batch whose COMMIT got no answer was committed: kDone or kLost; kUnknown when that
+  // cannot be learnt in time.
+  BatchEnd Settle(const domain::TenantId& tenant, const std::string& batch_id,
+                  std::chrono::steady_clock::time_point deadline);
+  void Answer(Units& units, const std::vector<Committed>& places);
+  static void Fail(Units& units, const absl::Status& status);
+  void Wake();
+  // Runs `body` in one write transaction on a session of its own, outside the queue.
+  absl::Status Direct(const domain::TenantId& tenant,
+                      const std::function<absl::Status(Session&)>& body);
+
+  const std::unique_ptr<Database> database_;
+  const Vault vault_;
+  const domain::Clock& clock_;
+  domain::IdSource& ids_;
+  const domain::Config& config_;
+  const StoreOptions options_;
+  SessionPool writers_pool_;
+  SessionPool readers_pool_;
+  std::atomic<bool> healthy_{true};
+
+  std::mutex write_mutex_;
+  std::condition_variable write_ready_;
+  std::map<std::string, std::deque<std::unique_ptr<Unit>>> waiting_;  // by tenant
+  std::list<std::string> turns_;  // tenants with waiting units, next first
+  int queued_ = 0;                // weight of all waiting units
+  bool paused_ = false;
+  bool stopping_ = false;
+
+  std::mutex read_mutex_;
+  std::condition_variable read_ready_;
+  std::deque<ReadTask> reads_;
+  bool reads_stopping_ = false;
+
+  std::mutex probe_mutex_;
+  std::condition_variable probe_ready_;
+  bool probe_stopping_ = false;
+
+  std::mutex wake_mutex_;
+  std::map<int64_t, std::function<void()>> wakes_;
+  int64_t next_wake_ = 0;
+
+  std::vector<std::thread> threads_;
+  std::once_flag stopped_;
+};
+
+}  // namespace relais::storage
