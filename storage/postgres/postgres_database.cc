@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -326,16 +327,23 @@ class PostgresSession final : public SociSession {
   int notices_ = 0;  // since the last COMMIT was sent
 };
 
-// key='value' with what libpq's own grammar escapes.
-void AddOption(std::string_view keyword, std::string_view value, std::string& out) {
-  Append(out, keyword, "='");
-  for (char c : value) {
-    if (c == '\'' || c == '\\') out.push_back('\\');
-    out.push_back(c);
+// One parameter of a connection URI.
+void AddOption(std::string_view keyword, std::string_view value, std::string& uri) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  Append(uri, uri.ends_with('?') ? "" : "&", keyword, "=");
+  for (unsigned char c : value) {
+    if (std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
+      uri.push_back(static_cast<char>(c));
+    } else {
+      uri.push_back('%');
+      uri.push_back(kHex[c >> 4]);
+      uri.push_back(kHex[c & 15]);
+    }
   }
-  out.append("' ");
 }
 
+// As a URI, whatever `dsn` was: it holds no blank, and SOCI 4.0.3 takes connection strings apart at
+// blanks without regard for quotes.
 absl::StatusOr<std::string> Complete(const std::string& dsn) {
   char* message = nullptr;
   std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
@@ -344,7 +352,7 @@ absl::StatusOr<std::string> Complete(const std::string& dsn) {
   if (options == nullptr) {
     return absl::InvalidArgumentError("libpq cannot read the connection string");
   }
-  std::string out;
+  std::string uri = "postgresql://?";
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     std::string_view keyword = option->keyword;
     if (keyword == "client_encoding") continue;
@@ -352,11 +360,10 @@ absl::StatusOr<std::string> Complete(const std::string& dsn) {
     for (const auto& [name, fallback] : kDefaults) {
       if (value == nullptr && keyword == name) value = fallback;
     }
-    if (value != nullptr) AddOption(keyword, value, out);
+    if (value != nullptr) AddOption(keyword, value, uri);
   }
-  // Last, because SOCI 4.0.3 forgets the end of a string whose last value holds a blank.
-  out.append("client_encoding=UTF8");
-  return out;
+  AddOption("client_encoding", "UTF8", uri);
+  return uri;
 }
 
 class PostgresDatabase final : public Database {
