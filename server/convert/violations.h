@@ -52,14 +52,14 @@ class Violations {
   // Takes over those of `other` whose field is wanted.
   void AddFrom(const Violations& other, absl::FunctionRef<bool(std::string_view field)> wanted);
 
-  bool empty() const { return fields_.empty(); }
-  size_t size() const { return fields_.size(); }
+  bool empty() const { return total_ == 0; }
 
   // OK when empty; else INVALID_ARGUMENT, reason INVALID_FIELD, with the first kMaxViolations.
   absl::Status ToStatus() const;
 
  private:
   std::vector<domain::FieldViolation> fields_;
+  size_t total_ = 0;
 };
 
 }  // namespace relais::convert

@@ -1,0 +1,369 @@
+#include "server/convert/encode.h"
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "server/convert/rpc_status.h"
+#include "server/domain/concat.h"
+#include "server/domain/faults.h"
+#include "server/domain/ids.h"
+
+namespace relais::convert {
+namespace {
+
+template <class P>
+void Put(const std::optional<domain::Timestamp>& in, P mutable_time) {
+  if (in) Encode(*in, mutable_time());
+}
+
+template <class P>
+void Put(const std::optional<domain::Money>& in, P mutable_money) {
+  if (in) Encode(*in, mutable_money());
+}
+
+// Money kept as text inside a record.
+template <class P>
+void PutMoneyText(const std::string& in, P mutable_money) {
+  if (in.empty()) return;
+  if (absl::StatusOr<domain::Money> money = domain::ParseMoney(in); money.ok()) {
+    Encode(*money, mutable_money());
+  }
+}
+
+void Put(const std::vector<domain::ExternalId>& in,
+         google::protobuf::RepeatedPtrField<v1::ExternalId>* out) {
+  for (const domain::ExternalId& id : in) {
+    v1::ExternalId* entry = out->Add();
+    entry->set_system(id.system);
+    entry->set_id(id.id);
+  }
+}
+
+template <class E>
+v1::Stage StageOf(E stage) {
+  return static_cast<v1::Stage>(stage);
+}
+
+void EncodePart(const domain::Person& in, v1::Person* out) {
+  out->set_given_name(in.given_name);
+  out->set_family_name(in.family_name);
+  out->set_display_name(in.display_name);
+  for (const domain::Email& email : in.emails) {
+    v1::Email* entry = out->add_emails();
+    entry->set_address(email.address);
+    entry->set_label(email.label);
+  }
+  for (const domain::Phone& phone : in.phones) {
+    v1::Phone* entry = out->add_phones();
+    entry->set_number(phone.number);
+    entry->set_raw(phone.raw);
+    entry->set_label(phone.label);
+  }
+  out->set_job_title(in.job_title);
+  out->set_language(in.language);
+  out->set_country(in.country);
+  out->set_time_zone(in.time_zone);
+  if (in.postal_address != domain::PostalAddress{}) {
+    v1::PostalAddress* address = out->mutable_postal_address();
+    address->set_street(in.postal_address.street);
+    address->set_locality(in.postal_address.locality);
+    address->set_region(in.postal_address.region);
+    address->set_postal_code(in.postal_address.postal_code);
+    address->set_country(in.postal_address.country);
+  }
+  out->set_birth_date(in.birth_date);
+}
+
+void EncodePart(const domain::Organization& in, v1::Organization* out) {
+  out->set_display_name(in.display_name);
+  out->set_domain(in.domain);
+  out->set_industry(in.industry);
+  if (in.headcount) out->set_headcount(*in.headcount);
+  Put(in.annual_revenue, [&] { return out->mutable_annual_revenue(); });
+}
+
+void EncodePart(const domain::Acquisition& in, v1::Acquisition* out) {
+  out->set_channel(static_cast<v1::Channel>(in.channel));
+  out->set_source(in.source);
+  out->set_campaign(in.campaign);
+  out->set_utm_source(in.utm_source);
+  out->set_utm_medium(in.utm_medium);
+  out->set_utm_campaign(in.utm_campaign);
+  out->set_utm_term(in.utm_term);
+  out->set_utm_content(in.utm_content);
+  out->set_click_id(in.click_id);
+  out->set_landing_page(in.landing_page);
+  Put(in.first_touch_time, [&] { return out->mutable_first_touch_time(); });
+}
+
+void EncodePart(const domain::Milestones& in, v1::Milestones* out) {
+  Put(in.stage_time, [&] { return out->mutable_stage_time(); });
+  Put(in.prospect_time, [&] { return out->mutable_prospect_time(); });
+  Put(in.opportunity_time, [&] { return out->mutable_opportunity_time(); });
+  Put(in.customer_time, [&] { return out->mutable_customer_time(); });
+  Put(in.disqualified_time, [&] { return out->mutable_disqualified_time(); });
+  Put(in.marketing_qualified_time, [&] { return out->mutable_marketing_qualified_time(); });
+  Put(in.handed_off_time, [&] { return out->mutable_handed_off_time(); });
+  Put(in.accepted_time, [&] { return out->mutable_accepted_time(); });
+  Put(in.first_contacted_time, [&] { return out->mutable_first_contacted_time(); });
+  Put(in.recycled_time, [&] { return out->mutable_recycled_time(); });
+  out->set_recycle_count(in.recycle_count);
+  Put(in.erased_time, [&] { return out->mutable_erased_time(); });
+  Put(in.last_touch_time, [&] { return out->mutable_last_touch_time(); });
+}
+
+// "2026-..." of the rate so far; nothing where there is no rate or no end to reckon.
+void PutProgress(const domain::Operation& in, v1::Operation* out) {
+  domain::Timestamp until = in.end_time.value_or(in.update_time);
+  int64_t micros = until.micros - in.create_time.micros;
+  if (micros <= 0 || in.rows_read <= 0) return;
+  double per_micro = static_cast<double>(in.rows_read) / static_cast<double>(micros);
+  out->set_rows_per_second(per_micro * domain::kMicrosPerSecond);
+  if (in.state != domain::OperationState::kRunning || in.rows_total < in.rows_read) return;
+  double left = static_cast<double>(in.rows_total - in.rows_read) / per_micro;
+  constexpr double kFarthest = 366.0 * domain::kMicrosPerDay;  // beyond a year it is a guess
+  if (left > kFarthest) return;
+  Encode(domain::Timestamp{until.micros + static_cast<int64_t>(left)},
+         out->mutable_estimated_end_time());
+}
+
+}  // namespace
+
+void Encode(domain::Timestamp in, google::protobuf::Timestamp* out) {
+  int64_t seconds = in.micros / domain::kMicrosPerSecond;
+  int64_t micros = in.micros % domain::kMicrosPerSecond;
+  if (micros < 0) {
+    micros += domain::kMicrosPerSecond;
+    --seconds;
+  }
+  out->set_seconds(seconds);
+  out->set_nanos(static_cast<int32_t>(micros) * 1000);
+}
+
+void Encode(const domain::Money& in, google::type::Money* out) {
+  out->set_currency_code(in.currency_code);
+  out->set_units(in.units);
+  out->set_nanos(in.nanos);
+}
+
+void Encode(const domain::Lead& in, v1::Lead* out) {
+  out->set_name(domain::NameOf(in.id));
+  out->set_stage(static_cast<v1::Stage>(in.stage));
+  out->set_market(static_cast<v1::Market>(in.market));
+  if (in.person != domain::Person{}) EncodePart(in.person, out->mutable_person());
+  if (in.organization != domain::Organization{}) {
+    EncodePart(in.organization, out->mutable_organization());
+  }
+  if (in.acquisition != domain::Acquisition{})
+    EncodePart(in.acquisition, out->mutable_acquisition());
+  out->mutable_needs()->Add(in.needs.begin(), in.needs.end());
+  out->set_maturity(static_cast<v1::Maturity>(in.maturity));
+  Put(in.estimated_value, [&] { return out->mutable_estimated_value(); });
+  out->set_score(in.score);
+  out->set_fit_score(in.fit_score);
+  out->set_engagement_score(in.engagement_score);
+  out->set_intent_score(in.intent_score);
+  out->set_grade(in.grade);
+  out->set_score_model(in.score_model);
+  Put(in.next_score_time, [&] { return out->mutable_next_score_time(); });
+  out->set_owner(in.owner);
+  out->mutable_consents()->insert(in.consents.begin(), in.consents.end());
+  for (const auto& [key, text] : in.consent_times) {
+    int64_t micros = 0;
+    if (absl::SimpleAtoi(text, &micros)) {
+      Encode(domain::Timestamp{micros}, &(*out->mutable_consent_times())[key]);
+    }
+  }
+  out->mutable_labels()->insert(in.labels.begin(), in.labels.end());
+  Put(in.external_ids, out->mutable_external_ids());
+  if (in.milestones != domain::Milestones{}) EncodePart(in.milestones, out->mutable_milestones());
+  v1::Counters* counters = out->mutable_counters();
+  counters->set_touchpoints(in.counters.touchpoints);
+  counters->set_open_opportunities(in.counters.open_opportunities);
+  counters->set_won_opportunities(in.counters.won_opportunities);
+  counters->set_lost_opportunities(in.counters.lost_opportunities);
+  out->set_disqualify_reason(in.disqualify_reason);
+  Encode(in.create_time, out->mutable_create_time());
+  Encode(in.update_time, out->mutable_update_time());
+  out->set_etag(domain::EtagOf(in.revision));
+}
+
+void Encode(const domain::Touchpoint& in, v1::Touchpoint* out) {
+  out->set_name(domain::NameOf(in.lead, in.id));
+  out->set_kind(static_cast<v1::TouchpointKind>(in.kind));
+  out->set_channel(static_cast<v1::Channel>(in.channel));
+  Encode(in.occur_time, out->mutable_occur_time());
+  Encode(in.create_time, out->mutable_create_time());
+  out->set_source(in.source);
+  out->set_external_id(in.external_id);
+  out->set_campaign(in.campaign);
+  out->set_topic(in.topic);
+  out->set_url(in.url);
+  out->set_body(in.body);
+  Put(in.value, [&] { return out->mutable_value(); });
+  if (in.duration_seconds) out->set_duration_seconds(*in.duration_seconds);
+  out->mutable_properties()->insert(in.properties.begin(), in.properties.end());
+  out->set_actor(in.actor);
+}
+
+void Encode(const domain::Consent& in, v1::Consent* out) {
+  out->set_name(domain::NameOf(in.lead, in.id));
+  out->set_channel(static_cast<v1::ConsentChannel>(in.channel));
+  out->set_purpose(static_cast<v1::ConsentPurpose>(in.purpose));
+  out->set_state(static_cast<v1::ConsentState>(in.state));
+  out->set_legal_basis(static_cast<v1::LegalBasis>(in.legal_basis));
+  out->set_wording_version(in.wording_version);
+  out->set_source(in.source);
+  out->set_proof(in.proof);
+  Encode(in.occur_time, out->mutable_occur_time());
+  Encode(in.create_time, out->mutable_create_time());
+  out->set_actor(in.actor);
+}
+
+void Encode(const domain::Opportunity& in, v1::Opportunity* out) {
+  out->set_name(domain::NameOf(in.id));
+  out->set_lead(in.lead_name);
+  out->set_display_name(in.display_name);
+  out->set_state(static_cast<v1::OpportunityState>(in.state));
+  out->set_pipeline(in.pipeline);
+  out->set_stage(in.stage);
+  out->set_probability_percent(in.probability_percent);
+  Put(in.amount, [&] { return out->mutable_amount(); });
+  for (const domain::LineItem& item : in.line_items) {
+    v1::LineItem* entry = out->add_line_items();
+    entry->set_product(item.product);
+    entry->set_description(item.description);
+    entry->set_quantity(item.quantity);
+    PutMoneyText(item.unit_price, [&] { return entry->mutable_unit_price(); });
+  }
+  Put(in.expected_close_time, [&] { return out->mutable_expected_close_time(); });
+  Put(in.requested_delivery_time, [&] { return out->mutable_requested_delivery_time(); });
+  Put(in.promised_delivery_time, [&] { return out->mutable_promised_delivery_time(); });
+  out->mutable_competitors()->Add(in.competitors.begin(), in.competitors.end());
+  for (const domain::OpportunityContact& contact : in.contacts) {
+    v1::OpportunityContact* entry = out->add_contacts();
+    entry->set_lead(contact.lead);
+    entry->set_role(contact.role);
+  }
+  out->mutable_objections()->Add(in.objections.begin(), in.objections.end());
+  out->set_next_step(in.next_step);
+  out->set_owner(in.owner);
+  out->set_intention(in.intention);
+  out->set_close_reason(in.close_reason);
+  out->set_winning_competitor(in.winning_competitor);
+  Put(in.external_ids, out->mutable_external_ids());
+  out->mutable_labels()->insert(in.labels.begin(), in.labels.end());
+  Encode(in.open_time, out->mutable_open_time());
+  Encode(in.stage_time, out->mutable_stage_time());
+  Put(in.close_time, [&] { return out->mutable_close_time(); });
+  for (const auto& [stage, text] : in.stage_seconds) {
+    int64_t seconds = 0;
+    if (absl::SimpleAtoi(text, &seconds)) (*out->mutable_stage_seconds())[stage] = seconds;
+  }
+  out->set_reopen_count(in.reopen_count);
+  Encode(in.create_time, out->mutable_create_time());
+  Encode(in.update_time, out->mutable_update_time());
+  out->set_etag(domain::EtagOf(in.revision));
+}
+
+void Encode(const domain::Pipeline& in, v1::Pipeline* out) {
+  out->set_name(in.name());
+  out->set_display_name(in.display_name);
+  for (const domain::PipelineStage& stage : in.stages) {
+    v1::PipelineStage* entry = out->add_stages();
+    entry->set_stage(stage.id);
+    entry->set_display_name(stage.display_name);
+    entry->set_probability_percent(static_cast<int32_t>(stage.probability_percent));
+    entry->mutable_required_fields()->Add(stage.required_fields.begin(),
+                                          stage.required_fields.end());
+  }
+  out->set_built_in(in.built_in);
+}
+
+void Encode(const domain::User& in, v1::User* out) {
+  out->set_name(domain::NameOf(in.id));
+  out->set_display_name(in.display_name);
+  out->set_email(in.email);
+  out->mutable_teams()->Add(in.teams.begin(), in.teams.end());
+  out->set_time_zone(in.time_zone);
+  out->set_language(in.language);
+  out->set_archived(in.archived);
+  out->mutable_external_ids()->insert(in.external_ids.begin(), in.external_ids.end());
+  Encode(in.create_time, out->mutable_create_time());
+  Encode(in.update_time, out->mutable_update_time());
+  out->set_etag(domain::EtagOf(in.revision));
+}
+
+void Encode(const domain::Team& in, v1::Team* out) {
+  out->set_name(domain::NameOf(in.id));
+  out->set_display_name(in.display_name);
+  out->set_parent_team(in.parent_team);
+  out->set_archived(in.archived);
+  Encode(in.create_time, out->mutable_create_time());
+  Encode(in.update_time, out->mutable_update_time());
+  out->set_etag(domain::EtagOf(in.revision));
+}
+
+void Encode(const domain::Import& in, v1::Import* out) {
+  out->set_name(domain::NameOf(in.id));
+  out->set_display_name(in.display_name);
+  out->set_state(static_cast<v1::ImportState>(in.state));
+  out->set_committed_row(in.committed_row);
+  out->set_rows_total(in.rows_total);
+  out->set_rows_done(in.rows_done);
+  out->set_rows_unchanged(in.rows_unchanged);
+  out->set_rows_failed(in.rows_failed);
+  out->set_operation(in.operation);
+  out->set_actor(in.actor);
+  Encode(in.create_time, out->mutable_create_time());
+  Encode(in.update_time, out->mutable_update_time());
+}
+
+void Encode(const domain::Operation& in, v1::Operation* out) {
+  out->set_name(domain::NameOf(in.id));
+  out->set_kind(in.kind);
+  out->set_state(static_cast<v1::OperationState>(in.state));
+  out->set_target(in.target);
+  out->set_rows_total(in.rows_total);
+  out->set_rows_read(in.rows_read);
+  out->set_rows_done(in.rows_done);
+  out->set_rows_failed(in.rows_failed);
+  PutProgress(in, out);
+  if (in.error_code != 0) {
+    out->mutable_error()->set_code(static_cast<int32_t>(in.error_code));
+    out->mutable_error()->set_message(in.error_message);
+  }
+  out->set_actor(in.actor);
+  Encode(in.create_time, out->mutable_create_time());
+  Encode(in.update_time, out->mutable_update_time());
+  Put(in.end_time, [&] { return out->mutable_end_time(); });
+}
+
+void Encode(const commands::Captured& in, Detail detail, v1::CaptureLeadResponse* out) {
+  if (detail == Detail::kWhole) {
+    Encode(in.lead, out->mutable_lead());
+    Encode(in.touchpoint, out->mutable_touchpoint());
+  } else {
+    out->mutable_lead()->set_name(domain::NameOf(in.lead.id));
+    out->mutable_touchpoint()->set_name(domain::NameOf(in.touchpoint.lead, in.touchpoint.id));
+  }
+  out->set_outcome(static_cast<v1::CaptureOutcome>(in.outcome));
+  out->set_matched_by(static_cast<v1::IdentityKind>(in.matched_by));
+  for (const auto& conflict : in.conflicts) {
+    v1::IdentityConflict* entry = out->add_conflicts();
+    entry->set_kind(static_cast<v1::IdentityKind>(conflict.kind));
+    entry->set_value(conflict.value);
+    entry->set_lead(domain::NameOf(conflict.lead));
+  }
+}
+
+void Encode(const commands::ImportRowResult& in, std::string_view call_id,
+            v1::ImportRowResult* out) {
+  out->set_row(in.row);
+  out->set_outcome(static_cast<v1::ImportRowOutcome>(in.outcome));
+  out->set_resource(in.resource);
+  if (!in.status.ok()) *out->mutable_status() = ToRpcStatus(in.status, call_id);
+}
+
+}  // namespace relais::convert
