@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreConfig& config,
   if (config.url.starts_with(kSqlitePrefix)) {
     database = MakeSqliteDatabase({.path = config.url.substr(kSqlitePrefix.size())});
   } else if (IsPostgres(config.url)) {
-    database = MakePostgresDatabase({.conninfo = config.url});
+    database = MakePostgresDatabase({.dsn = config.url});
   } else if (!config.url.empty() && config.url.find("://") == std::string::npos) {
     database = MakeSqliteDatabase({.path = config.url});
   } else {

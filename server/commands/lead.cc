@@ -356,14 +356,16 @@ std::vector<absl::StatusOr<Result<Value>>> RunEach(
   std::vector<absl::StatusOr<Result<Value>>> results;
   results.reserve(items.size());
   for (const absl::StatusOr<Command>& item : items) {
-    absl::StatusOr<Result<Value>> result = item.status();
-    if (item.ok()) {
-      // Undoes what a failed item left; the result itself carries the error on.
-      (void)tx.Attempt([&] {
-        result = Run(tx, *item);
-        return result.status();
-      });
+    if (!item.ok()) {
+      results.push_back(item.status());
+      continue;
     }
+    absl::StatusOr<Result<Value>> result = absl::UnknownError("not run");
+    // Undoes what a failed item left; the result itself carries the error on.
+    (void)tx.Attempt([&] {
+      result = Run(tx, *item);
+      return result.status();
+    });
     results.push_back(std::move(result));
   }
   return results;
