@@ -51,9 +51,9 @@ absl::Span<const Field<Operation>> FieldsOf<Operation>() {
       MakeField<Operation>(
           "rows_failed", [](auto& e) -> auto& { return e.rows_failed; }),
       MakeField<Operation>(
-          "error_code", [](auto& e) -> auto& { return e.error_code; }),
+          "error.code", [](auto& e) -> auto& { return e.error_code; }),
       MakeField<Operation>(
-          "error_message", [](auto& e) -> auto& { return e.error_message; }),
+          "error.message", [](auto& e) -> auto& { return e.error_message; }),
       MakeField<Operation>(
           "actor", [](auto& e) -> auto& { return e.actor; }),
       MakeField<Operation>(

@@ -67,8 +67,8 @@ absl::Span<const Field<Opportunity>> FieldsOf<Opportunity>() {
           "close_reason", [](auto& e) -> auto& { return e.close_reason; }),
       MakeField<Opportunity>(
           "winning_competitor", [](auto& e) -> auto& { return e.winning_competitor; }),
-      MakeField<Opportunity>(
-          "external_ids", [](auto& e) -> auto& { return e.external_ids; }),
+      MakeField<Opportunity>("external_ids", [](auto& e) -> auto& { return e.external_ids; },
+                             {.personal = true}),
       MakeField<Opportunity>(
           "labels", [](auto& e) -> auto& { return e.labels; }),
       MakeField<Opportunity>(
