@@ -309,9 +309,14 @@ absl::StatusOr<Mapping> Mapping::Compile(const MappingFile& file, const std::str
     if (!when.ok()) return in_file(when.status());
     row.when = *std::move(when);
     if (YAML::Node once = node["once_per"]) {
-      absl::StatusOr<Template> key = ReadTemplate(once, names, kind + ".once_per");
-      if (!key.ok()) return in_file(key.status());
-      row.once_per = *std::move(key);
+      std::vector<YAML::Node> choices;
+      for (const YAML::Node& choice : once) choices.push_back(choice);
+      if (!once.IsSequence()) choices = {once};
+      for (const YAML::Node& choice : choices) {
+        absl::StatusOr<Template> key = ReadTemplate(choice, names, kind + ".once_per");
+        if (!key.ok()) return in_file(key.status());
+        row.once_per.push_back(*std::move(key));
+      }
     }
     if (!node["fields"]) {
       return in_file(MappingError(node, kind, "\"fields\" is missing"));
@@ -371,11 +376,16 @@ MappedRecord Mapping::Map(const CsvRecord& record) {
     absl::StatusOr<bool> holds = AllHold(row.when, scope);
     if (!holds.ok()) return reject(kind, std::string(holds.status().message()));
     if (!*holds) continue;
-    if (row.once_per.has_value()) {
-      absl::StatusOr<std::string> key = row.once_per->Evaluate(scope);
+    std::string once;
+    for (const Template& choice : row.once_per) {
+      absl::StatusOr<std::string> key = choice.Evaluate(scope);
       if (!key.ok()) return reject(kind, std::string(key.status().message()));
-      if (row.seen.contains(*key)) continue;
-      seen.emplace_back(&row, *std::move(key));
+      once = *std::move(key);
+      if (!once.empty()) break;
+    }
+    if (!row.once_per.empty()) {
+      if (row.seen.contains(once)) continue;
+      seen.emplace_back(&row, std::move(once));
     }
     v1::ImportRow mapped;
     bool any = false;

@@ -66,7 +66,7 @@ class Mapping {
   struct Row {
     const google::protobuf::FieldDescriptor* kind = nullptr;
     std::vector<Condition> when;
-    std::optional<Template> once_per;
+    std::vector<Template> once_per;  // the first that is not empty; none: every line
     std::unordered_set<std::string> seen;
     std::optional<MessageTree> fields;
   };

@@ -183,7 +183,7 @@ tables:
             aliases: {ACME: Acme}}
 rows:
   - row: capture
-    once_per: "${account}"
+    once_per: ["${account}", "line ${id}"]
     fields:
       lead: {organization: {display_name: "${account.account}", industry: "${account.sector}"}}
       touchpoint: {occur_time: "${open}"}
@@ -208,9 +208,10 @@ TEST_F(MappingTest, OneLineGivesSeveralRowsByConditionsTablesAndOncePer) {
                     "2,ACME,big one,Engaging,2017-01-02,\n"
                     "3,Bolt,,Lost,2017-01-03,\n"
                     "4,Nobody,,Won,2017-01-04,2017-02-04\n"
-                    "5,,,Engaging,2017-01-05,\n");
+                    "5,,,Engaging,2017-01-05,\n"
+                    "6,,,Engaging,2017-01-06,\n");
   ASSERT_EQ(error_, "");
-  ASSERT_EQ(mapped.size(), 5u);
+  ASSERT_EQ(mapped.size(), 6u);
   ASSERT_EQ(mapped[0].rows.size(), 3u);
   EXPECT_EQ(mapped[0].rows[0].capture().lead().organization().industry(), "retail");
   EXPECT_EQ(mapped[0].rows[1].opportunity().opportunity().display_name(), "deal 1");
@@ -222,6 +223,7 @@ TEST_F(MappingTest, OneLineGivesSeveralRowsByConditionsTablesAndOncePer) {
   EXPECT_EQ(mapped[3].rejects[0].field, "account");
   // A line without a key is not a line with an unknown one.
   EXPECT_EQ(mapped[4].rows.size(), 2u);
+  EXPECT_EQ(mapped[5].rows.size(), 2u);
 }
 
 TEST_F(MappingTest, AKeyCountsAsSeenOnlyWhenItsLineWasMapped) {

@@ -257,6 +257,7 @@ struct QualificationRow {
 struct OpportunityRow {
   LeadReference lead;
   CreateOpportunityCommand opportunity;  // `lead` unset
+  std::string stage;                     // moved there at once; empty: stays in the first
 };
 struct CloseRow {
   domain::ExternalId opportunity;

@@ -155,6 +155,12 @@ absl::StatusOr<Outcome> RunRow(WriteTxn& tx, const OpportunityRow& row) {
   ASSIGN_OR_RETURN(command.opportunity.lead, Resolve(tx, row.lead));
   command.opportunity.lead_name = NameOf(command.opportunity.lead);
   ASSIGN_OR_RETURN(Result<domain::Opportunity> result, Run(tx, command));
+  if (!row.stage.empty() && row.stage != result.value.stage) {
+    OpportunityStepCommand move{.step = OpportunityStep::kMove, .opportunity = result.value.id};
+    move.stage = row.stage;
+    move.occur_time = command.occur_time;
+    RETURN_IF_ERROR(Run(tx, move).status());
+  }
   return DoneOr(false, NameOf(result.value.id));
 }
 

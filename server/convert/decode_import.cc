@@ -71,6 +71,7 @@ RowContent ReadRow(const Path& row, const v1::OpportunityRow& in, Reader& reader
   }
   out.opportunity.occur_time =
       reader.OccurTime(Path(row, "occur_time"), in.has_occur_time(), in.occur_time());
+  out.stage = reader.ShortId(Path(row, "stage"), in.stage(), Presence::kOptional);
   return out;
 }
 
