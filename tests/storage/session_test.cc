@@ -514,7 +514,8 @@ TEST_P(SessionTest, ParametersAndResultsKeepTheirKindAndTheirNulls) {
   EXPECT_EQ(rows->front(), (Row{"n:ot':p9", kMax, kHostile, kMin, int64_t{0}, Cell(), Cell()}));
 
   // NULL where another value was before, in the same cached statement; and back.
-  const char kSql[] = "INSERT INTO request_log VALUES ('default', 'p', :p1, 'm', 'd', 'r', :p2, 5)";
+  constexpr char kSql[] =
+      "INSERT INTO request_log VALUES ('default', 'p', :p1, 'm', 'd', 'r', :p2, 5)";
   for (int64_t i = 0; i < 4; ++i) {
     ASSERT_OK(session_->Execute(kSql, {Cell(Uuid(i)), i % 2 == 0 ? Cell("note") : Cell()}));
   }
