@@ -1,5 +1,6 @@
 #include "storage/sql/soci_session.h"
 
+#include <iterator>
 #include <variant>
 
 #include "server/domain/concat.h"
@@ -53,6 +54,7 @@ absl::StatusOr<int64_t> SociSession::Run(std::string_view sql, absl::Span<const 
         more = statement.fetch();
       }
     } catch (...) {
+      spoiled_ = statements_.begin();
       Release(statement);
       throw;
     }
@@ -79,6 +81,7 @@ absl::Status SociSession::RunEach(std::string_view sql, absl::Span<const ColumnT
         }
       }
     } catch (...) {
+      spoiled_ = statements_.begin();
       Release(statement);
       throw;
     }
@@ -155,8 +158,7 @@ SociSession::Prepared& SociSession::Find(std::string_view sql, absl::Span<const 
   prepared.statement->define_and_bind();
 
   if (statements_.size() >= kStatementCacheSize) {
-    by_key_.erase(statements_.back().key);
-    statements_.pop_back();
+    Drop(std::prev(statements_.end()));
   }
   statements_.splice(statements_.begin(), fresh);
   by_key_.emplace(statements_.front().key, statements_.begin());
@@ -187,7 +189,23 @@ Cell SociSession::Take(Slot& slot) {
   return std::move(slot.text);
 }
 
+void SociSession::Closed() {
+  state_ = State::kIdle;
+  failure_ = absl::OkStatus();
+  // On a session that is lost, closing a statement could wait for a server that is not there.
+  if (spoiled_.has_value() && healthy_) {
+    Drop(*spoiled_);
+    spoiled_.reset();
+  }
+}
+
+void SociSession::Drop(std::list<Prepared>::iterator prepared) {
+  by_key_.erase(prepared->key);
+  statements_.erase(prepared);
+}
+
 void SociSession::DropStatements() {
+  spoiled_.reset();
   by_key_.clear();
   statements_.clear();
 }

@@ -10,6 +10,7 @@
 #include <exception>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -65,10 +66,7 @@ class SociSession : public Session {
   enum class State { kIdle, kOpen, kFailed };
   State state() const { return state_; }
   void Opened() { state_ = State::kOpen; }
-  void Closed() {
-    state_ = State::kIdle;
-    failure_ = absl::OkStatus();
-  }
+  void Closed();
   // Kills the transaction with `status`, and the session unless it is a conflict. Returns it.
   absl::Status Fail(absl::Status status);
   void MarkLost() { healthy_ = false; }
@@ -97,6 +95,7 @@ class SociSession : public Session {
                  absl::Span<const ColumnType> results);
   static void Set(Slot& slot, const Cell& cell);
   static Cell Take(Slot& slot);
+  void Drop(std::list<Prepared>::iterator prepared);
   // Runs `body`, turning what it throws into a status and a failed transaction.
   template <class Body>
   absl::Status Fenced(std::string_view sql, Body body);
@@ -104,6 +103,10 @@ class SociSession : public Session {
   std::unique_ptr<soci::session> soci_;
   std::list<Prepared> statements_;  // most recently used first
   std::unordered_map<std::string_view, std::list<Prepared>::iterator> by_key_;
+  // The one that failed in this transaction. SOCI 4.0.3 forgets to free the parameters of a failed
+  // execution when the statement is executed again, but not when it is destroyed; and a statement
+  // can be closed on the server only after the failed transaction has ended.
+  std::optional<std::list<Prepared>::iterator> spoiled_;
   State state_ = State::kIdle;
   absl::Status failure_;
   bool healthy_ = true;
