@@ -30,8 +30,10 @@ std::string ChangesJson(const std::vector<FieldChange>& changes, bool personal) 
 
 absl::Status ReadChanges(std::string_view json, bool personal, std::vector<FieldChange>& out) {
   if (json.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(Value value, FromJson(json));
-  const ValueList* list = value.if_list();
+  // Not moved out of its StatusOr: GCC 12 then takes the variant for uninitialised in release builds.
+  absl::StatusOr<Value> value = FromJson(json);
+  if (!value.ok()) return value.status();
+  const ValueList* list = value->if_list();
   if (list == nullptr) return domain::InternalFault("event changes are not a list");
   for (const Value& item : *list) {
     const ValueList* change = item.if_list();

@@ -1,0 +1,83 @@
+#include "server/services/directory_service.h"
+
+#include <utility>
+
+#include "server/services/named.h"
+
+namespace relais::services {
+
+DirectoryService::DirectoryService(const Edge& edge)
+    : Endpoint(edge, "relais.v1.DirectoryService") {
+  Unary("CreateUser", &DirectoryService::CreateUser);
+  Unary("GetUser", &DirectoryService::GetUser);
+  Unary("ListUsers", &DirectoryService::ListUsers);
+  Unary("UpdateUser", &DirectoryService::UpdateUser);
+  Unary("ArchiveUser", &DirectoryService::ArchiveUser);
+  Unary("CreateTeam", &DirectoryService::CreateTeam);
+  Unary("GetTeam", &DirectoryService::GetTeam);
+  Unary("ListTeams", &DirectoryService::ListTeams);
+  Unary("UpdateTeam", &DirectoryService::UpdateTeam);
+  Unary("ArchiveTeam", &DirectoryService::ArchiveTeam);
+}
+
+absl::Status DirectoryService::CreateUser(Reply<v1::User>& reply,
+                                          const v1::CreateUserRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateUser(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::GetUser(Reply<v1::User>& reply, const v1::GetUserRequest& request) {
+  ASSIGN_OR_RETURN(domain::UserId id, convert::ParseGetUser(request, reply.decoding()));
+  return Get(reply, id, "user", &storage::ReadTxn::GetUser);
+}
+
+absl::Status DirectoryService::ListUsers(Reply<v1::ListUsersResponse>& reply,
+                                         const v1::ListUsersRequest& request) {
+  ASSIGN_OR_RETURN(convert::ListPage page, convert::ParseListUsers(request, reply.decoding()));
+  return List(reply, std::move(page), &storage::ReadTxn::ListUsers,
+              [](v1::ListUsersResponse& out) { return out.mutable_users(); });
+}
+
+absl::Status DirectoryService::UpdateUser(Reply<v1::User>& reply,
+                                          const v1::UpdateUserRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateUser(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::ArchiveUser(Reply<v1::User>& reply,
+                                           const v1::ArchiveUserRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseArchiveUser(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::CreateTeam(Reply<v1::Team>& reply,
+                                          const v1::CreateTeamRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateTeam(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::GetTeam(Reply<v1::Team>& reply, const v1::GetTeamRequest& request) {
+  ASSIGN_OR_RETURN(domain::TeamId id, convert::ParseGetTeam(request, reply.decoding()));
+  return Get(reply, id, "team", &storage::ReadTxn::GetTeam);
+}
+
+absl::Status DirectoryService::ListTeams(Reply<v1::ListTeamsResponse>& reply,
+                                         const v1::ListTeamsRequest& request) {
+  ASSIGN_OR_RETURN(convert::ListPage page, convert::ParseListTeams(request, reply.decoding()));
+  return List(reply, std::move(page), &storage::ReadTxn::ListTeams,
+              [](v1::ListTeamsResponse& out) { return out.mutable_teams(); });
+}
+
+absl::Status DirectoryService::UpdateTeam(Reply<v1::Team>& reply,
+                                          const v1::UpdateTeamRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateTeam(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::ArchiveTeam(Reply<v1::Team>& reply,
+                                           const v1::ArchiveTeamRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseArchiveTeam(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+}  // namespace relais::services

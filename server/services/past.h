@@ -1,0 +1,43 @@
+// A lead's past, read from the log.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/domain/event.h"
+#include "server/domain/ids.h"
+#include "server/domain/lead.h"
+#include "server/domain/replay.h"
+#include "server/domain/value.h"
+#include "storage/store.h"
+
+namespace relais::services {
+
+// Everything recorded about a lead at or before `read_time`, in order. `types` empty: all types.
+absl::StatusOr<std::vector<domain::Event>> EventsOf(storage::ReadTxn& txn,
+                                                    const domain::LeadId& lead,
+                                                    domain::Timestamp read_time,
+                                                    std::vector<domain::EventType> types = {});
+
+// The types of event that change the lead itself.
+std::vector<domain::EventType> LeadEventTypes();
+
+// The lead as it was recorded at `read_time`, with the etag and the next_score_time it had.
+// NOT_FOUND when it had not been made by then.
+absl::StatusOr<domain::Lead> LeadAsOf(storage::ReadTxn& txn, const domain::LeadId& lead,
+                                      domain::Timestamp read_time);
+
+// The score at `read_time` under the model that was the lead's then. The model lives as long as the
+// transaction's configuration, which `config` keeps.
+struct PastScore {
+  const domain::CompiledModel* model = nullptr;
+  domain::ReplayedScore score;
+};
+absl::StatusOr<PastScore> ScoreAsOf(const domain::Config& config, const domain::LeadId& lead,
+                                    absl::Span<const domain::Event> events,
+                                    domain::Timestamp read_time);
+
+// The touchpoints that events tell, in the order in which they were recorded.
+std::vector<domain::Touchpoint> TouchpointsIn(absl::Span<const domain::Event> events);
+
+}  // namespace relais::services

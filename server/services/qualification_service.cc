@@ -1,0 +1,162 @@
+#include "server/services/qualification_service.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/services/named.h"
+#include "server/services/past.h"
+
+namespace relais::services {
+namespace {
+
+// The score of a lead that is read as it stands: from the evidence that the write path keeps.
+absl::Status EncodePresentScore(storage::ReadTxn& txn, const domain::LeadId& id, v1::Score& out) {
+  ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, id));
+  const domain::CompiledModel& model = txn.config().model(lead.market);
+  ASSIGN_OR_RETURN(domain::ScoreState state, domain::ScoreState::Parse(lead.score_state));
+  convert::Encode(domain::Evaluate(model, lead, state, txn.now()), id, model.model(), txn.now(),
+                  &out);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+QualificationService::QualificationService(const Edge& edge)
+    : Endpoint(edge, "relais.v1.QualificationService") {
+  Unary("AssessLead", &QualificationService::AssessLead);
+  Unary("ListAssessments", &QualificationService::ListAssessments);
+  Unary("QualifyLead", &QualificationService::QualifyLead);
+  Unary("DisqualifyLead", &QualificationService::DisqualifyLead);
+  Unary("RecycleLead", &QualificationService::RecycleLead);
+  Unary("GetQualificationPolicy", &QualificationService::GetQualificationPolicy);
+  Unary("ListQualificationPolicies", &QualificationService::ListQualificationPolicies);
+  Unary("GetScoringModel", &QualificationService::GetScoringModel);
+  Unary("ListScoringModels", &QualificationService::ListScoringModels);
+  Unary("ScoreLead", &QualificationService::ScoreLead);
+  Unary("ExplainScore", &QualificationService::ExplainScore);
+}
+
+absl::Status QualificationService::AssessLead(Reply<v1::Assessment>& reply,
+                                              const v1::AssessLeadRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseAssessLead(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::ListAssessments(Reply<v1::ListAssessmentsResponse>& reply,
+                                                   const v1::ListAssessmentsRequest& request) {
+  ASSIGN_OR_RETURN(convert::ListPage page,
+                   convert::ParseListAssessments(request, reply.decoding()));
+  return List(reply, std::move(page), &storage::ReadTxn::ListAssessments,
+              [](v1::ListAssessmentsResponse& out) { return out.mutable_assessments(); });
+}
+
+absl::Status QualificationService::QualifyLead(Reply<v1::Lead>& reply,
+                                               const v1::QualifyLeadRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseQualifyLead(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::DisqualifyLead(Reply<v1::Lead>& reply,
+                                                  const v1::DisqualifyLeadRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseDisqualifyLead(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::RecycleLead(Reply<v1::Lead>& reply,
+                                               const v1::RecycleLeadRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseRecycleLead(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::GetQualificationPolicy(
+    Reply<v1::QualificationPolicy>& reply, const v1::GetQualificationPolicyRequest& request) {
+  ASSIGN_OR_RETURN(std::string name,
+                   convert::ParseGetQualificationPolicy(request, reply.decoding()));
+  return Read(reply, [name](storage::ReadTxn& txn, v1::QualificationPolicy& out) -> absl::Status {
+    const domain::QualificationPolicy* found = txn.config().FindPolicy(name);
+    if (found == nullptr) return domain::NotFound("qualification policy", name);
+    convert::Encode(*found, &out);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status QualificationService::ListQualificationPolicies(
+    Reply<v1::ListQualificationPoliciesResponse>& reply,
+    const v1::ListQualificationPoliciesRequest& request) {
+  ASSIGN_OR_RETURN(convert::NamePage page,
+                   convert::ParseListQualificationPolicies(request, reply.decoding()));
+  return Read(reply,
+              [&reply, page](storage::ReadTxn& txn,
+                             v1::ListQualificationPoliciesResponse& out) -> absl::Status {
+                std::vector<Named<domain::QualificationPolicy>> all;
+                for (const domain::QualificationPolicy& policy : txn.config().policies) {
+                  all.push_back({policy.versioned_name(), &policy});
+                }
+                FillNamePage(reply, page, all, *out.mutable_qualification_policies(), out);
+                return absl::OkStatus();
+              });
+}
+
+absl::Status QualificationService::GetScoringModel(Reply<v1::ScoringModel>& reply,
+                                                   const v1::GetScoringModelRequest& request) {
+  ASSIGN_OR_RETURN(std::string name, convert::ParseGetScoringModel(request, reply.decoding()));
+  return Read(reply, [name](storage::ReadTxn& txn, v1::ScoringModel& out) -> absl::Status {
+    const domain::CompiledModel* found = txn.config().FindModel(name);
+    if (found == nullptr) return domain::NotFound("scoring model", name);
+    convert::Encode(found->model(), &out);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status QualificationService::ListScoringModels(Reply<v1::ListScoringModelsResponse>& reply,
+                                                     const v1::ListScoringModelsRequest& request) {
+  ASSIGN_OR_RETURN(convert::NamePage page,
+                   convert::ParseListScoringModels(request, reply.decoding()));
+  return Read(
+      reply,
+      [&reply, page](storage::ReadTxn& txn, v1::ListScoringModelsResponse& out) -> absl::Status {
+        std::vector<Named<domain::ScoringModel>> all;
+        for (const auto& model : txn.config().models) {
+          all.push_back({model->model().versioned_name(), &model->model()});
+        }
+        FillNamePage(reply, page, all, *out.mutable_scoring_models(), out);
+        return absl::OkStatus();
+      });
+}
+
+absl::Status QualificationService::ScoreLead(Reply<v1::Score>& reply,
+                                             const v1::ScoreLeadRequest& request) {
+  ASSIGN_OR_RETURN(convert::LeadAt at, convert::ParseScoreLead(request, reply.decoding()));
+  return Read(reply, [at](storage::ReadTxn& txn, v1::Score& out) -> absl::Status {
+    if (!at.read_time.has_value()) return EncodePresentScore(txn, at.lead, out);
+    ASSIGN_OR_RETURN(std::vector<domain::Event> events, EventsOf(txn, at.lead, *at.read_time));
+    ASSIGN_OR_RETURN(PastScore past, ScoreAsOf(txn.config(), at.lead, events, *at.read_time));
+    convert::Encode(past.score.breakdown, at.lead, past.model->model(), *at.read_time, &out);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status QualificationService::ExplainScore(Reply<v1::ExplainScoreResponse>& reply,
+                                                const v1::ExplainScoreRequest& request) {
+  ASSIGN_OR_RETURN(convert::LeadAt at, convert::ParseExplainScore(request, reply.decoding()));
+  return Read(reply, [at](storage::ReadTxn& txn, v1::ExplainScoreResponse& out) -> absl::Status {
+    // Evidence names touchpoints, so the present score, too, is explained from the log. Everything
+    // in this snapshot counts, also what was recorded a little ahead of the clock.
+    domain::Timestamp until = at.read_time.value_or(domain::kEndOfTime);
+    ASSIGN_OR_RETURN(std::vector<domain::Event> events, EventsOf(txn, at.lead, until));
+    domain::Timestamp read_time = txn.now();
+    if (at.read_time.has_value()) {
+      read_time = *at.read_time;
+    } else if (!events.empty() && events.back().record_time > read_time) {
+      read_time = events.back().record_time;
+    }
+    ASSIGN_OR_RETURN(PastScore past, ScoreAsOf(txn.config(), at.lead, events, read_time));
+    convert::Encode(past.score.breakdown, at.lead, past.model->model(), read_time, &out);
+    convert::AddEvidence(*past.model, TouchpointsIn(events), &out);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace relais::services

@@ -1,0 +1,33 @@
+// QualificationService: how promising a lead is, and whether it may move on.
+#pragma once
+
+#include "relais/v1/qualification_service.pb.h"
+#include "server/services/serve.h"
+
+namespace relais::services {
+
+class QualificationService final : public Endpoint {
+ public:
+  explicit QualificationService(const Edge& edge);
+
+ private:
+  absl::Status AssessLead(Reply<v1::Assessment>& reply, const v1::AssessLeadRequest& request);
+  absl::Status ListAssessments(Reply<v1::ListAssessmentsResponse>& reply,
+                               const v1::ListAssessmentsRequest& request);
+  absl::Status QualifyLead(Reply<v1::Lead>& reply, const v1::QualifyLeadRequest& request);
+  absl::Status DisqualifyLead(Reply<v1::Lead>& reply, const v1::DisqualifyLeadRequest& request);
+  absl::Status RecycleLead(Reply<v1::Lead>& reply, const v1::RecycleLeadRequest& request);
+  absl::Status GetQualificationPolicy(Reply<v1::QualificationPolicy>& reply,
+                                      const v1::GetQualificationPolicyRequest& request);
+  absl::Status ListQualificationPolicies(Reply<v1::ListQualificationPoliciesResponse>& reply,
+                                         const v1::ListQualificationPoliciesRequest& request);
+  absl::Status GetScoringModel(Reply<v1::ScoringModel>& reply,
+                               const v1::GetScoringModelRequest& request);
+  absl::Status ListScoringModels(Reply<v1::ListScoringModelsResponse>& reply,
+                                 const v1::ListScoringModelsRequest& request);
+  absl::Status ScoreLead(Reply<v1::Score>& reply, const v1::ScoreLeadRequest& request);
+  absl::Status ExplainScore(Reply<v1::ExplainScoreResponse>& reply,
+                            const v1::ExplainScoreRequest& request);
+};
+
+}  // namespace relais::services
