@@ -22,8 +22,8 @@ namespace {
 using ::testing::IsEmpty;
 
 std::mt19937& Random() {
-  static auto* const random = new std::mt19937(20260303);
-  return *random;
+  static auto* const kRandom = new std::mt19937(20260303);
+  return *kRandom;
 }
 int64_t Pick(int64_t n) { return static_cast<int64_t>(Random()() % static_cast<uint64_t>(n)); }
 

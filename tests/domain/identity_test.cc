@@ -150,6 +150,16 @@ TEST(IdentityTest, AnotherIdOfTheSameSystemContradictsAnEmail) {
   EXPECT_THAT(result->claims, ElementsAre(IdentityKey{IdentityKind::kExternalId, "crm:8"}));
 }
 
+TEST(IdentityTest, OneCommonIdOfASystemIsNoContradiction) {
+  Lead known = Person({{"crm", "7"}, {"crm", "8"}}, {"ada@example.org"}, {}, 1);
+  std::vector<IdentityFinding> findings = {{{IdentityKind::kExternalId, "crm:8"}},
+                                           {{IdentityKind::kExternalId, "crm:9"}},
+                                           {{IdentityKind::kEmail, "ada@example.org"}, &known}};
+  EXPECT_EQ(MatchIdentities(findings).lead, &known);
+  findings.erase(findings.begin());
+  EXPECT_EQ(MatchIdentities(findings).lead, nullptr);
+}
+
 TEST(IdentityTest, AnIdOfAnotherSystemContradictsNothing) {
   Directory directory;
   directory.Add(Person({{"crm", "7"}}, {"ada@example.org"}, {}, 1));

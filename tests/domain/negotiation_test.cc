@@ -209,6 +209,20 @@ TEST(CloseOpportunityTest, ACloseBeforeTheOpeningIsKeptAsItHappened) {
   EXPECT_EQ(won->lead.milestones.customer_time, At(2026, 1, 30));
 }
 
+TEST(CloseOpportunityTest, BrokenSecondsAreRoundedDownOnBothSidesOfZero) {
+  for (auto [micros, seconds] : {std::pair{int64_t{1'500'000}, "1"},
+                                 {int64_t{-1'500'000}, "-2"},
+                                 {int64_t{-1'000'000}, "-1"},
+                                 {int64_t{-1}, "-1"}}) {
+    NegotiationStep open = Opened();
+    NegotiationStep won =
+        CloseOpportunity(open.lead, open.opportunity, {.outcome = CloseOutcome::kWon},
+                         On({open.opportunity.stage_time.micros + micros}))
+            .value();
+    EXPECT_THAT(won.opportunity.stage_seconds, ElementsAre(Pair("qualification", seconds)));
+  }
+}
+
 TEST(CloseOpportunityTest, AClosedOneCannotBeClosedOrMovedAndAnOpenOneNotReopened) {
   NegotiationStep open = Opened();
   NegotiationStep won =

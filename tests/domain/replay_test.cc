@@ -153,7 +153,7 @@ TEST(ReplayScoreTest, EvidenceComesFromTheTouchpointsOfTheLog) {
   }
   // Another lead's touchpoint does not count.
   Touchpoint foreign;
-  foreign.kind = TouchpointKind::kDemoRequest;
+  foreign.kind = TouchpointKind::kQuoteViewed;
   foreign.occur_time = now;
   log.Add(EventType::kTouchpointRecorded, "leads/x/touchpoints/y", LeadId(Uuid(2)), Touchpoint{},
           foreign);
@@ -165,6 +165,9 @@ TEST(ReplayScoreTest, EvidenceComesFromTheTouchpointsOfTheLog) {
     EXPECT_EQ(past->breakdown.grade, copies[i].grade);
     EXPECT_EQ(past->breakdown.next_score_time, copies[i].next_score_time);
   }
+  EXPECT_EQ(
+      ReplayScoreState(model, lead.id, log.events(), log.events().back().record_time).Format(),
+      lead.score_state);
   EXPECT_THAT(ReplayScoreState(model, lead.id, log.events(), {times[0].micros - 1}).counts,
               IsEmpty());
 }

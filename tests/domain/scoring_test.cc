@@ -158,7 +158,7 @@ TEST_F(WorkedExample, NextDayThePagesAreWorthTwoAndThatIsForetold) {
 TEST_F(WorkedExample, TheDemoCountsUpToTheEndOfItsWindowAndNotADayLonger) {
   EXPECT_EQ(Evaluate(*model_, lead_, state_, Noon(kDay + 7)).intent_score, 30);
   EXPECT_EQ(Evaluate(*model_, lead_, state_, Noon(kDay + 8)).intent_score, 0);
-  // The last point of the pages goes at age 7 of the second view: 3 x (2x2048... ) is below 1 then.
+  // By day 9 the pages are worth less than a point: 3 x (2 x 2896 + 5793) / 65536 = 0.53.
   ScoreBreakdown late = Evaluate(*model_, lead_, state_, Noon(kDay + 9));
   EXPECT_EQ(late.score, 10);
   EXPECT_FALSE(late.next_score_time.has_value());
