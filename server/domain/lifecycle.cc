@@ -63,9 +63,9 @@ std::string_view GuardText(TransitionGuard guard) {
     case kOthersOpen:
       return " (another stays open)";
     case kLastWinStands:
-      return " (the last open one; a win stands)";
+      return " (the last open one, a win stands)";
     case kLastNoWin:
-      return " (the last open one; no win stands)";
+      return " (the last open one, no win stands)";
   }
   return "";
 }
