@@ -6,6 +6,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/wire_format_lite.h"
 #include "server/domain/concat.h"
 #include "server/domain/faults.h"
@@ -105,6 +106,8 @@ class TextSearch {
 }  // namespace
 
 absl::Status ParseMessage(std::string_view bytes, google::protobuf::Message* message) {
+  // protobuf writes a line to stderr for each bad text: callers could fill a disk with them.
+  google::protobuf::LogSilencer quiet;
   if (message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return absl::OkStatus();
   }
