@@ -53,7 +53,7 @@ absl::StatusOr<Lead> ReplayLead(const LeadId& lead, absl::Span<const Event> even
     }
     if (state.has_value()) Apply<Lead>(event.changes, *state);
   }
-  if (!state.has_value()) return NotFound("lead", name);
+  if (!state.has_value()) return NotFound("Lead", name);
   return *std::move(state);
 }
 
@@ -70,7 +70,7 @@ absl::StatusOr<Opportunity> ReplayOpportunity(const OpportunityId& opportunity,
     }
     if (state.has_value()) Apply<Opportunity>(event.changes, *state);
   }
-  if (!state.has_value()) return NotFound("opportunity", name);
+  if (!state.has_value()) return NotFound("Opportunity", name);
   if (std::optional<LeadId> lead = ParseName<LeadTag>(state->lead_name)) state->lead = *lead;
   return *std::move(state);
 }

@@ -28,7 +28,7 @@ absl::Status DirectoryService::CreateUser(Reply<v1::User>& reply,
 
 absl::Status DirectoryService::GetUser(Reply<v1::User>& reply, const v1::GetUserRequest& request) {
   ASSIGN_OR_RETURN(domain::UserId id, convert::ParseGetUser(request, reply.decoding()));
-  return Get(reply, id, "user", &storage::ReadTxn::GetUser);
+  return Get(reply, id, "User", &storage::ReadTxn::GetUser);
 }
 
 absl::Status DirectoryService::ListUsers(Reply<v1::ListUsersResponse>& reply,
@@ -58,7 +58,7 @@ absl::Status DirectoryService::CreateTeam(Reply<v1::Team>& reply,
 
 absl::Status DirectoryService::GetTeam(Reply<v1::Team>& reply, const v1::GetTeamRequest& request) {
   ASSIGN_OR_RETURN(domain::TeamId id, convert::ParseGetTeam(request, reply.decoding()));
-  return Get(reply, id, "team", &storage::ReadTxn::GetTeam);
+  return Get(reply, id, "Team", &storage::ReadTxn::GetTeam);
 }
 
 absl::Status DirectoryService::ListTeams(Reply<v1::ListTeamsResponse>& reply,

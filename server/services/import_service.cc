@@ -119,7 +119,7 @@ absl::Status ImportService::ImportRows(Reply<v1::ImportRowsResponse>& reply,
 absl::Status ImportService::GetImport(Reply<v1::Import>& reply,
                                       const v1::GetImportRequest& request) {
   ASSIGN_OR_RETURN(domain::ImportId id, convert::ParseGetImport(request, reply.decoding()));
-  return Get(reply, id, "import", &storage::ReadTxn::GetImport);
+  return Get(reply, id, "Import", &storage::ReadTxn::GetImport);
 }
 
 absl::Status ImportService::ListImports(Reply<v1::ListImportsResponse>& reply,

@@ -120,7 +120,7 @@ absl::Status LeadService::BatchGetLeads(Reply<v1::BatchGetLeadsResponse>& reply,
     ASSIGN_OR_RETURN(auto found, txn.GetLeads(ids));
     convert::ResponseBudget budget;
     for (size_t i = 0; i < ids.size(); ++i) {
-      if (!found[i].has_value()) return domain::NotFound("lead", domain::NameOf(ids[i]));
+      if (!found[i].has_value()) return domain::NotFound("Lead", domain::NameOf(ids[i]));
       v1::Lead* lead = out.add_leads();
       convert::Encode(*found[i], lead);
       if (!budget.Take(*lead)) {
@@ -137,7 +137,7 @@ absl::Status LeadService::LookupLead(Reply<v1::Lead>& reply, const v1::LookupLea
   ASSIGN_OR_RETURN(domain::IdentityKey key, convert::ParseLookupLead(request, reply.decoding()));
   return Read(reply, [key](storage::ReadTxn& txn, v1::Lead& out) -> absl::Status {
     ASSIGN_OR_RETURN(std::optional<domain::LeadId> owner, txn.IdentityOwner(key.kind, key.value));
-    if (!owner.has_value()) return domain::NotFound("lead", "");
+    if (!owner.has_value()) return domain::NotFound("Lead", "");
     ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, *owner));
     convert::Encode(lead, &out);
     return absl::OkStatus();

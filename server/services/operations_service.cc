@@ -23,7 +23,7 @@ void OperationStream::Produce() {
   ReadStore(
       [seen, id = id_](storage::ReadTxn& txn) -> absl::Status {
         ASSIGN_OR_RETURN(std::optional<domain::Operation> found, txn.GetOperation(id));
-        if (!found.has_value()) return domain::NotFound("operation", domain::NameOf(id));
+        if (!found.has_value()) return domain::NotFound("Operation", domain::NameOf(id));
         seen->operation = *std::move(found);
         ASSIGN_OR_RETURN(seen->head, txn.Head());
         return absl::OkStatus();
@@ -52,7 +52,7 @@ OperationsService::OperationsService(const Edge& edge)
 absl::Status OperationsService::GetOperation(Reply<v1::Operation>& reply,
                                              const v1::GetOperationRequest& request) {
   ASSIGN_OR_RETURN(domain::OperationId id, convert::ParseGetOperation(request, reply.decoding()));
-  return Get(reply, id, "operation", &storage::ReadTxn::GetOperation);
+  return Get(reply, id, "Operation", &storage::ReadTxn::GetOperation);
 }
 
 absl::Status OperationsService::ListOperations(Reply<v1::ListOperationsResponse>& reply,

@@ -32,7 +32,7 @@ absl::Status OpportunityService::GetOpportunity(Reply<v1::Opportunity>& reply,
                                                 const v1::GetOpportunityRequest& request) {
   ASSIGN_OR_RETURN(domain::OpportunityId id,
                    convert::ParseGetOpportunity(request, reply.decoding()));
-  return Get(reply, id, "opportunity", &storage::ReadTxn::GetOpportunity);
+  return Get(reply, id, "Opportunity", &storage::ReadTxn::GetOpportunity);
 }
 
 absl::Status OpportunityService::ListOpportunities(Reply<v1::ListOpportunitiesResponse>& reply,
@@ -72,7 +72,7 @@ absl::Status OpportunityService::GetPipeline(Reply<v1::Pipeline>& reply,
   ASSIGN_OR_RETURN(std::string name, convert::ParseGetPipeline(request, reply.decoding()));
   return Read(reply, [name](storage::ReadTxn& txn, v1::Pipeline& out) -> absl::Status {
     const domain::Pipeline* found = txn.config().FindPipeline(name);
-    if (found == nullptr) return domain::NotFound("pipeline", name);
+    if (found == nullptr) return domain::NotFound("Pipeline", name);
     convert::Encode(*found, &out);
     return absl::OkStatus();
   });

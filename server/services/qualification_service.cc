@@ -76,7 +76,7 @@ absl::Status QualificationService::GetQualificationPolicy(
                    convert::ParseGetQualificationPolicy(request, reply.decoding()));
   return Read(reply, [name](storage::ReadTxn& txn, v1::QualificationPolicy& out) -> absl::Status {
     const domain::QualificationPolicy* found = txn.config().FindPolicy(name);
-    if (found == nullptr) return domain::NotFound("qualification policy", name);
+    if (found == nullptr) return domain::NotFound("QualificationPolicy", name);
     convert::Encode(*found, &out);
     return absl::OkStatus();
   });
@@ -104,7 +104,7 @@ absl::Status QualificationService::GetScoringModel(Reply<v1::ScoringModel>& repl
   ASSIGN_OR_RETURN(std::string name, convert::ParseGetScoringModel(request, reply.decoding()));
   return Read(reply, [name](storage::ReadTxn& txn, v1::ScoringModel& out) -> absl::Status {
     const domain::CompiledModel* found = txn.config().FindModel(name);
-    if (found == nullptr) return domain::NotFound("scoring model", name);
+    if (found == nullptr) return domain::NotFound("ScoringModel", name);
     convert::Encode(found->model(), &out);
     return absl::OkStatus();
   });

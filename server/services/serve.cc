@@ -85,7 +85,7 @@ absl::Status CheckAccess(const google::protobuf::ServiceDescriptor& service) {
 
 absl::StatusOr<domain::Lead> FindLead(storage::ReadTxn& txn, const domain::LeadId& id) {
   ASSIGN_OR_RETURN(std::vector<std::optional<domain::Lead>> found, txn.GetLeads({id}));
-  if (found.empty() || !found[0].has_value()) return domain::NotFound("lead", domain::NameOf(id));
+  if (found.empty() || !found[0].has_value()) return domain::NotFound("Lead", domain::NameOf(id));
   return *std::move(found[0]);
 }
 
