@@ -1,6 +1,7 @@
 // relaisd: reads the flags, serves until SIGTERM or SIGINT, stops in good order.
 #include <iostream>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +25,13 @@ int main(int argc, char** argv) {
     relais::runtime::StopLogging();
     std::cerr << "relaisd: " << status.message() << "\n";
     return 1;
+  }
+  // For whoever started it: which port was taken for port 0, and that it serves.
+  for (size_t i = 0; i < options->listen.size(); ++i) {
+    std::string at = options->listen[i];
+    const int port = server->ports()[i];
+    if (port != 0) at = at.substr(0, at.rfind(':') + 1) + std::to_string(port);
+    std::cout << "listening on " << at << std::endl;
   }
   stop.Wait();
   server->Shutdown();
