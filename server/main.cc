@@ -26,11 +26,9 @@ int main(int argc, char** argv) {
     std::cerr << "relaisd: " << status.message() << "\n";
     return 1;
   }
-  // For whoever started it: which port was taken for port 0, and that it serves.
   for (size_t i = 0; i < options->listen.size(); ++i) {
     std::string at = options->listen[i];
-    const int port = server->ports()[i];
-    if (port != 0) at = at.substr(0, at.rfind(':') + 1) + std::to_string(port);
+    if (int port = server->ports()[i]) at.replace(at.rfind(':') + 1, at.npos, std::to_string(port));
     std::cout << "listening on " << at << std::endl;
   }
   stop.Wait();
