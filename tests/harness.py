@@ -21,6 +21,7 @@ import threading
 from pg_cluster import PgCluster
 
 PR_SET_PDEATHSIG = 1
+START_SECONDS = 60
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -114,6 +115,9 @@ class Server:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
                 cwd=self.database.folder, env=clean_environment(), preexec_fn=die_with_parent,
             )
+        # A server that says nothing is ended, which ends its output.
+        limit = threading.Timer(START_SECONDS, self.process.kill)
+        limit.start()
         for line in self.process.stdout:
             if found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line):
                 self.port = int(found.group(1))
@@ -121,6 +125,7 @@ class Server:
         else:
             self.process.wait()
             raise Failure(f"the server did not start: {self.tail()}")
+        limit.cancel()
         # The pipe is read to its end, or a talkative server would block.
         threading.Thread(target=self._drain, args=(self.process.stdout,), daemon=True).start()
         return self
@@ -206,7 +211,7 @@ class Suite:
     def case(self, name):
         try:
             yield
-        except (Failure, KeyError, IndexError, ValueError, subprocess.TimeoutExpired) as error:
+        except (Failure, LookupError, ValueError, AttributeError, subprocess.TimeoutExpired) as error:
             self.failed.append(name)
             print(f"FAILED: {name}: {type(error).__name__}: {error}", flush=True)
         else:
