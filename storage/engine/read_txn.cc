@@ -63,9 +63,13 @@ struct Ordering {
 
 template <class E>
 absl::StatusOr<Ordering> OrderingOf(const std::string& path) {
-  const domain::Field<E>* field = domain::FindField<E>(path);
+  // Money is ordered by its units, which callers name: "amount.units".
+  constexpr std::string_view kUnits = ".units";
+  const std::string whole =
+      path.ends_with(kUnits) ? path.substr(0, path.size() - kUnits.size()) : path;
+  const domain::Field<E>* field = domain::FindField<E>(whole);
   if (field == nullptr) return domain::InternalFault("a list is ordered by an unknown field");
-  const std::string column = Concat("t.", ColumnOf(path));
+  const std::string column = Concat("t.", ColumnOf(whole));
   switch (field->spec.type) {
     case domain::FieldType::kText:
       return Ordering{Concat("COALESCE(", column, ", '')"), true};
