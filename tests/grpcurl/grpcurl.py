@@ -59,7 +59,7 @@ class Grpcurl:
     def _run(self, method, requests, *flags):
         CALLED.add(method)
         name = method if method.startswith("grpc.") else f"relais.v1.{method}"
-        stdin = "\n".join(map(json.dumps, requests))
+        stdin = "\n".join(json.dumps(renamed(request, snake_case)) for request in requests)
         done = self.raw("-max-time", "30", "-d", "@", *flags, self.server.address, name, stdin=stdin)
         if "Failed to" in done.err or "error invoking" in done.err.lower():
             raise Failure(f"{method}: grpcurl itself failed: {done.err}")
@@ -88,7 +88,7 @@ class Grpcurl:
         """Demands a refusal with this code, reason and, in any order, these field paths."""
         done = self._run(method, [request], "-format-error")
         check(done.code != 0, f"{method} was not refused; it answered {done.out[:500]}")
-        refusal = Refusal(json.loads(done.err))
+        refusal = Refusal(renamed(json.loads(done.err), camel_case))
         text = f"{method} {json.dumps(request)[:200]}"
         check_equal(self.CODES[refusal.code], code, f"{text}: code ({refusal.message})")
         if reason is not None:
@@ -107,4 +107,24 @@ def decode_all(text):
         if at == len(text):
             return
         message, at = decoder.raw_decode(text, at)
-        yield message
+        yield renamed(message, camel_case)
+
+
+# Versions of grpcurl differ in how they write the names of fields, and all take those of the protos.
+def camel_case(name):
+    if not re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", name):
+        return name
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def snake_case(name):
+    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda letter: "_" + letter.group().lower(), name)
+
+
+def renamed(value, rename):
+    if isinstance(value, list):
+        return [renamed(item, rename) for item in value]
+    if isinstance(value, dict):
+        return {rename(name): renamed(item, rename) for name, item in value.items()}
+    return value

@@ -42,6 +42,11 @@ def ahead(minutes):
     return moment.isoformat().replace("+00:00", "Z")
 
 
+# grpcurl knows FieldMask as an ordinary message.
+def mask(*paths):
+    return {"paths": list(paths)}
+
+
 class Story:
     """One server, and the resources that the cases hand on to each other."""
 
@@ -106,13 +111,13 @@ class Story:
                     "GetTeam")
         changed = g.one("DirectoryService/UpdateUser", {
             "user": {"name": self.user, "language": "fr", "etag": user["etag"]},
-            "updateMask": "language"})
+            "updateMask": mask("language")})
         check_equal(changed["language"], "fr", "UpdateUser")
         self.writes_nothing("DirectoryService/UpdateUser", {
             "user": {"name": self.user, "language": "en", "etag": user["etag"]},
-            "updateMask": "language"}, "ABORTED", "ETAG_MISMATCH")
+            "updateMask": mask("language")}, "ABORTED", "ETAG_MISMATCH")
         g.one("DirectoryService/UpdateTeam", {
-            "team": {"name": self.team, "displayName": "North and East"}, "updateMask": "displayName"})
+            "team": {"name": self.team, "displayName": "North and East"}, "updateMask": mask("display_name")})
         check_equal(len(g.one("DirectoryService/ListUsers")["users"]), 1, "users")
         check_equal(len(g.one("DirectoryService/ListTeams")["teams"]), 1, "teams")
         self.writes_nothing("DirectoryService/GetUser", {"name": "users/nobody"}, "INVALID_ARGUMENT",
@@ -258,20 +263,20 @@ class Story:
 
         updated = g.one("LeadService/UpdateLead", {
             "lead": {"name": self.lead, "person": {"jobTitle": "Director"}, "etag": lead["etag"]},
-            "updateMask": "person.jobTitle", "requestId": request_id()})
+            "updateMask": mask("person.job_title"), "requestId": request_id()})
         check_equal(updated["person"]["jobTitle"], "Director", "UpdateLead")
         check(updated["etag"] != lead["etag"], "the etag moves")
         stale = self.writes_nothing("LeadService/UpdateLead", {
             "lead": {"name": self.lead, "person": {"jobTitle": "Intern"}, "etag": lead["etag"]},
-            "updateMask": "person.jobTitle"}, "ABORTED", "ETAG_MISMATCH")
+            "updateMask": mask("person.job_title")}, "ABORTED", "ETAG_MISMATCH")
         check_equal(stale.metadata["actual"], updated["etag"], "the actual etag is told")
-        for mask in ("stage", "score", "acquisition.source", "nothing", "owner"):
+        for path in ("stage", "score", "acquisition.source", "nothing", "owner"):
             self.writes_nothing("LeadService/UpdateLead", {
-                "lead": {"name": self.lead, "stage": "STAGE_CUSTOMER"}, "updateMask": mask},
+                "lead": {"name": self.lead, "stage": "STAGE_CUSTOMER"}, "updateMask": mask(path)},
                 "INVALID_ARGUMENT", "INVALID_FIELD")
         self.writes_nothing("LeadService/UpdateLead", {
             "lead": {"name": self.second, "person": {"emails": [{"address": "jeanne.petit@example.com"}]}},
-            "updateMask": "person.emails"}, "ALREADY_EXISTS")
+            "updateMask": mask("person.emails")}, "ALREADY_EXISTS")
         owned = g.one("LeadService/AssignLead", {"name": self.lead, "owner": self.user})
         check_equal(owned["owner"], self.user, "AssignLead")
         self.writes_nothing("LeadService/AssignLead", {"name": self.lead, "owner": self.archived},
@@ -407,15 +412,17 @@ class Story:
         changed = g.one("OpportunityService/UpdateOpportunity", {
             "opportunity": {"name": self.opportunity, "amount": {"currencyCode": "EUR", "units": "15000"},
                             "expectedCloseTime": "2035-07-01T00:00:00Z", "etag": made["etag"]},
-            "updateMask": "amount,expectedCloseTime"})
+            "updateMask": mask("amount", "expected_close_time")})
         self.writes_nothing("OpportunityService/UpdateOpportunity", {
             "opportunity": {"name": self.opportunity, "nextStep": "call", "etag": made["etag"]},
-            "updateMask": "nextStep"}, "ABORTED", "ETAG_MISMATCH")
+            "updateMask": mask("next_step")}, "ABORTED", "ETAG_MISMATCH")
         moved = g.one("OpportunityService/MoveOpportunity", {**move, "etag": changed["etag"]})
         check_equal((moved["stage"], moved["probabilityPercent"]), ("negotiation", "60"), "moved")
         listed = g.one("OpportunityService/ListOpportunities", {
             "filter": f'lead = "{self.lead}" AND state = OPEN', "orderBy": "amount.units desc"})
         check_equal(len(listed["opportunities"]), 1, "ListOpportunities")
+        for order in ("create_time", "update_time desc", "open_time", "expected_close_time desc"):
+            g.one("OpportunityService/ListOpportunities", {"orderBy": order})
         close = {"name": self.opportunity, "outcome": "CLOSE_OUTCOME_LOST"}
         self.writes_nothing("OpportunityService/CloseOpportunity", close, "INVALID_ARGUMENT",
                             "INVALID_FIELD", ["reason"])
