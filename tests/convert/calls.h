@@ -71,27 +71,27 @@ class Calls {
 inline Calls::Calls() {
   const std::string lead = kLeadName, user = kUserName, team = kTeamName, deal = kOpportunityName,
                     import = kImportName;
-  const std::string kCapture =
+  const std::string capture =
       R"(lead { person { emails { address: "ada@example.com" } } } )"
       R"(touchpoint { kind: TOUCHPOINT_KIND_FORM source: "site" } )"
       R"(consents { channel: CONSENT_CHANNEL_EMAIL purpose: CONSENT_PURPOSE_MARKETING
                     state: CONSENT_STATE_GRANTED } )";
-  const std::string kTouchpoint = R"(touchpoint { kind: TOUCHPOINT_KIND_CALL source: "pbx" } )";
-  const std::string kAnswers = R"(answers { criterion: "budget" state: CRITERION_STATE_MET } )";
+  const std::string touchpoint = R"(touchpoint { kind: TOUCHPOINT_KIND_CALL source: "pbx" } )";
+  const std::string answers = R"(answers { criterion: "budget" state: CRITERION_STATE_MET } )";
   auto name = [](const std::string& value) { return "name: '" + value + "' "; };
   auto parent = [](const std::string& value) { return "parent: '" + value + "' "; };
 
-  Add("CaptureLead", &ParseCaptureLead, kCapture);
-  Add("BatchCaptureLeads", &ParseBatchCaptureLeads, "requests {" + kCapture + "}");
+  Add("CaptureLead", &ParseCaptureLead, capture);
+  Add("BatchCaptureLeads", &ParseBatchCaptureLeads, "requests {" + capture + "}");
   Add("GetLead", &ParseGetLead, name(lead));
   Add("BatchGetLeads", &ParseBatchGetLeads, "names: '" + lead + "'");
   Add("LookupLead", &ParseLookupLead, "email: 'ada@example.com'");
   Add("ListLeads", &ParseListLeads, "");
   Add("SearchLeads", &ParseSearchLeads, "query: 'ada'");
   Add("UpdateLead", &ParseUpdateLead, "lead {" + name(lead) + "}");
-  Add("RecordTouchpoint", &ParseRecordTouchpoint, parent(lead) + kTouchpoint);
+  Add("RecordTouchpoint", &ParseRecordTouchpoint, parent(lead) + touchpoint);
   Add("BatchRecordTouchpoints", &ParseBatchRecordTouchpoints,
-      "requests {" + parent(lead) + kTouchpoint + "}");
+      "requests {" + parent(lead) + touchpoint + "}");
   Add("ListTouchpoints", &ParseListTouchpoints, parent(lead));
   Add("ListLeadTransitions", &ParseListLeadTransitions, parent(lead));
   Add("ListLeadChanges", &ParseListLeadChanges, parent(lead));
@@ -103,7 +103,7 @@ inline Calls::Calls() {
           "state: CONSENT_STATE_WITHDRAWN }");
   Add("ListConsents", &ParseListConsents, parent(lead));
 
-  Add("AssessLead", &ParseAssessLead, parent(lead) + "assessment {" + kAnswers + "}");
+  Add("AssessLead", &ParseAssessLead, parent(lead) + "assessment {" + answers + "}");
   Add("ListAssessments", &ParseListAssessments, parent(lead));
   Add("QualifyLead", &ParseQualifyLead, name(lead));
   Add("DisqualifyLead", &ParseDisqualifyLead, name(lead) + "reason: 'no need'");
@@ -139,11 +139,11 @@ inline Calls::Calls() {
   Add("ArchiveTeam", &ParseArchiveTeam, name(team));
 
   const std::string by_key = "lead { external_id { system: 'crm' id: '7' } } ";
-  Add("ImportRows", &ParseImportRows, name(import) + "rows { row: 1 capture {" + kCapture + "} }");
+  Add("ImportRows", &ParseImportRows, name(import) + "rows { row: 1 capture {" + capture + "} }");
   Add("ImportRows of touchpoints", &ParseImportRows,
-      name(import) + "rows { row: 1 touchpoint {" + by_key + kTouchpoint + "} }");
+      name(import) + "rows { row: 1 touchpoint {" + by_key + touchpoint + "} }");
   Add("ImportRows of qualifications", &ParseImportRows,
-      name(import) + "rows { row: 1 qualification {" + by_key + "assessment {" + kAnswers +
+      name(import) + "rows { row: 1 qualification {" + by_key + "assessment {" + answers +
           "} qualify: true } }");
   Add("ImportRows of opportunities", &ParseImportRows,
       name(import) + "rows { row: 1 opportunity {" + by_key +

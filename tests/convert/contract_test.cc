@@ -90,11 +90,11 @@ std::map<std::string, const domain::EnumNames*> DomainEnums() {
 TEST(ContractEnumTest, NumbersAndNamesAreThoseOfTheDomain) {
   std::map<std::string, const domain::EnumNames*> domain_enums = DomainEnums();
   // Enums of transport: roles' reach, and how a figure is broken down.
-  const std::set<std::string> kContractOnly = {"Scope", "FunnelBreakdown"};
+  const std::set<std::string> contract_only = {"Scope", "FunnelBreakdown"};
   for (const FileDescriptor* file : ContractFiles()) {
     for (int i = 0; i < file->enum_type_count(); ++i) {
       const EnumDescriptor* type = file->enum_type(i);
-      if (kContractOnly.contains(type->name())) continue;
+      if (contract_only.contains(type->name())) continue;
       SCOPED_TRACE(type->full_name());
       ASSERT_TRUE(domain_enums.contains(type->name()));
       const domain::EnumNames& names = *domain_enums[type->name()];
@@ -250,7 +250,7 @@ TEST(ContractFieldTest, MasksNameFieldsOfTheTables) {
 
 // Names, addresses and numbers of people, wherever they appear in the contract.
 TEST(ContractFieldTest, WhatIsPersonalByNatureIsMarkedEverywhere) {
-  const std::set<std::string> kPersonalByName = {
+  const std::set<std::string> personal_by_name = {
       "given_name", "family_name", "emails",      "phones", "email",    "phone",
       "birth_date", "street",      "postal_code", "body",   "click_id", "proof",
       "old_value",  "new_value",   "evidence",    "need",   "query",    "intention"};
@@ -259,7 +259,7 @@ TEST(ContractFieldTest, WhatIsPersonalByNatureIsMarkedEverywhere) {
       const FieldDescriptor* field = message->field(i);
       bool counts_evidence =
           field->message_type() != nullptr && field->message_type()->name() == "ScoreEvidence";
-      if (!kPersonalByName.contains(field->name()) || counts_evidence) continue;
+      if (!personal_by_name.contains(field->name()) || counts_evidence) continue;
       EXPECT_TRUE(IsMarkedPersonal(*field)) << field->full_name();
     }
   }

@@ -176,7 +176,7 @@ TEST(CaptureTest, MalformedValuesOfEveryKindAreRefused) {
   struct {
     const char* lead;
     const char* field;
-  } const kCases[] = {
+  } const cases[] = {
       {"person { emails { address: 'a@@b.fr' } }", "lead.person.emails[0].address"},
       {"person { emails { address: 'a b@c.fr' } }", "lead.person.emails[0].address"},
       {"person { emails { address: '' } }", "lead.person.emails[0].address"},
@@ -202,7 +202,7 @@ TEST(CaptureTest, MalformedValuesOfEveryKindAreRefused) {
       {"person { given_name: 'A' } maturity: 4", "lead.maturity"},
       {"person { given_name: 'A' } labels { key: '' value: 'x' }", "lead.labels"},
   };
-  for (const auto& [lead, field] : kCases) {
+  for (const auto& [lead, field] : cases) {
     EXPECT_THAT(FieldsOf(CaptureStatus(std::string("lead {") + lead + "}")), ElementsAre(field))
         << lead;
   }
@@ -749,7 +749,7 @@ TEST(ListTest, ATokenGoesOnWhereThePageEnded) {
   EXPECT_EQ(next->query.after->value, domain::Value(int64_t{-40}));
   EXPECT_EQ(next->query.after->id, last.id.value);
 
-  for (auto change : std::vector<std::function<void(v1::ListLeadsRequest&)>>{
+  for (const auto& change : std::vector<std::function<void(v1::ListLeadsRequest&)>>{
            [](auto& r) { r.set_filter("stage = LEAD"); }, [](auto& r) { r.clear_filter(); },
            [](auto& r) { r.set_order_by("score"); }, [](auto& r) { r.clear_order_by(); }}) {
     v1::ListLeadsRequest other = request;

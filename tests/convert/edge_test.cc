@@ -42,20 +42,20 @@ std::optional<D> DetailOf(const google::rpc::Status& status) {
 // ---- google.rpc -------------------------------------------------------------------------------
 
 TEST(RpcStatusTest, EveryFaultOfTheCatalogueHasItsCodeAndReason) {
-  const std::vector<domain::PreconditionViolation> kUnmet = {{"CRITERION", "budget", "unknown"}};
+  const std::vector<domain::PreconditionViolation> unmet = {{"CRITERION", "budget", "unknown"}};
   struct {
     absl::Status status;
     int code;
     const char* reason;
-  } const kCases[] = {
+  } const cases[] = {
       {domain::InvalidField("f", "must be"), google::rpc::INVALID_ARGUMENT, "INVALID_FIELD"},
       {domain::InvalidFilter("filter", 1, 2, "m"), google::rpc::INVALID_ARGUMENT, "INVALID_FILTER"},
       {domain::InvalidPageToken(), google::rpc::INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"},
       {domain::NotFound("Lead", kLeadName), google::rpc::NOT_FOUND, "NOT_FOUND"},
       {domain::RequestIdReused(kRequestId), google::rpc::ALREADY_EXISTS, "REQUEST_ID_REUSED"},
       {domain::Taken("email", "Lead", kLeadName), google::rpc::ALREADY_EXISTS, "ALREADY_EXISTS"},
-      {domain::PreconditionFailed("CRITERIA_NOT_MET", "m", kUnmet),
-       google::rpc::FAILED_PRECONDITION, "CRITERIA_NOT_MET"},
+      {domain::PreconditionFailed("CRITERIA_NOT_MET", "m", unmet), google::rpc::FAILED_PRECONDITION,
+       "CRITERIA_NOT_MET"},
       {domain::StaleEtag("n", "1", "2"), google::rpc::ABORTED, "ETAG_MISMATCH"},
       {domain::HistoryChanged(), google::rpc::OUT_OF_RANGE, "HISTORY_CHANGED"},
       {domain::Overloaded(250), google::rpc::RESOURCE_EXHAUSTED, "OVERLOADED"},
@@ -65,7 +65,7 @@ TEST(RpcStatusTest, EveryFaultOfTheCatalogueHasItsCodeAndReason) {
       {absl::CancelledError("secret"), google::rpc::CANCELLED, "CANCELLED"},
       {absl::DeadlineExceededError("secret"), google::rpc::DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"},
   };
-  for (const auto& [status, code, reason] : kCases) {
+  for (const auto& [status, code, reason] : cases) {
     google::rpc::Status rpc = ToRpcStatus(status, "call-7");
     EXPECT_EQ(rpc.code(), code) << status;
     auto info = DetailOf<google::rpc::ErrorInfo>(rpc);
