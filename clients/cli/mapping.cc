@@ -113,10 +113,15 @@ absl::StatusOr<bool> AllHold(const std::vector<Condition>& conditions, const Sco
   return true;
 }
 
-// Every ${name} of the file that can only be a column, so that all missing ones are named at once.
-void CollectColumns(const YAML::Node& node, std::set<std::string>& out) {
+// Every ${name} of the file that can only be a column, and the bare left operands of conditions, so
+// that all missing columns are named at once.
+void CollectColumns(const YAML::Node& node, bool condition, std::set<std::string>& out) {
   if (node.IsScalar()) {
     const std::string& text = node.Scalar();
+    if (condition && !text.starts_with("${")) {
+      std::string name = text.substr(0, text.find_first_of(" =!<>"));
+      if (!name.empty() && name.find('.') == std::string::npos) out.insert(name);
+    }
     for (size_t at = text.find("${"); at != std::string::npos; at = text.find("${", at + 2)) {
       if (at > 0 && text[at - 1] == '$') continue;
       size_t end = text.find_first_of("|}", at);
@@ -128,9 +133,9 @@ void CollectColumns(const YAML::Node& node, std::set<std::string>& out) {
   }
   for (const auto& child : node) {
     if (node.IsMap()) {
-      CollectColumns(child.second, out);
+      CollectColumns(child.second, child.first.Scalar() == "when", out);
     } else {
-      CollectColumns(child, out);
+      CollectColumns(child, condition, out);
     }
   }
 }
@@ -233,7 +238,7 @@ absl::StatusOr<Mapping> Mapping::Compile(const MappingFile& file, const std::str
   for (size_t i = 0; i < header.size(); ++i) names.columns[header[i]] = i;
 
   std::set<std::string> wanted;
-  CollectColumns(file.root, wanted);
+  CollectColumns(file.root, false, wanted);
   std::string missing;
   for (const std::string& name : wanted) {
     if (!names.columns.contains(name)) absl::StrAppend(&missing, missing.empty() ? "" : ", ", name);

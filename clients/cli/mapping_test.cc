@@ -258,6 +258,7 @@ TEST_F(MappingTest, MistakesInTheMappingAreNamedWithTheirLine) {
       {"rows:\n  - row: capture\n    fields: {lead: {estimated_value: 5}}", "money is written"},
       {"rows:\n  - row: capture\n    fields: {touchpoint: {occur_time: soon}}", "is not a date"},
       {"rows:\n  - row: capture\n    when: id\n    fields: {}", "expected one of: is, is not"},
+      {"rows:\n  - row: capture\n    when: day is empty\n    fields: {}", "missing: day"},
       {"rows:\n  - row: capture", "\"fields\" is missing"},
       {"csv: {separator: ab}\nrows: []", "a separator is one character"},
       {"csv: {encoding: ebcdic}\nrows: []", "the encodings are"},
