@@ -173,7 +173,9 @@ absl::Status Server::Listen(const std::vector<runtime::Address>& addresses) {
   search_index_ =
       std::make_unique<workers::SearchIndex>(*store_, clock_, metrics_, domain::TenantId(kTenant));
   sweeper_ = std::make_unique<workers::Sweeper>(*store_, domain::TenantId(kTenant));
-  SetServing(store_->healthy());
+  for (const auto& endpoint : endpoints_) {
+    server_->GetHealthCheckService()->SetServingStatus(endpoint->descriptor().full_name(), true);
+  }
   health_thread_ = std::thread([this] { WatchHealth(); });
   for (size_t i = 0; i < addresses.size(); ++i) {
     runtime::LogInfo(Concat("serving on ", addresses[i].text, ", port ", ports_[i]));
@@ -182,15 +184,12 @@ absl::Status Server::Listen(const std::vector<runtime::Address>& addresses) {
 }
 
 void Server::SetServing(bool serving) {
-  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-  health->SetServingStatus(serving);  // the server as a whole, ""
-  for (const auto& endpoint : endpoints_) {
-    health->SetServingStatus(endpoint->descriptor().full_name(), serving);
-  }
+  // The server as a whole and every service that was named below.
+  server_->GetHealthCheckService()->SetServingStatus(serving);
 }
 
 void Server::WatchHealth() {
-  bool serving = store_->healthy();
+  bool serving = true;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (bool healthy = store_->healthy(); healthy != serving) {
