@@ -17,7 +17,8 @@ using Row = std::vector<Cell>;
 
 // How a column is declared; the engine turns it into SQL types and casts.
 //   kUuid: TEXT on SQLite, UUID on PostgreSQL. kInteger: BIGINT on both (INTEGER would be cut to 32
-//   bits by SOCI). kText: TEXT, COLLATE "C" on PostgreSQL. kJson: TEXT on SQLite, JSONB on PostgreSQL.
+//   bits by SOCI). kText: TEXT, COLLATE "C" on PostgreSQL. kJson: TEXT on SQLite, JSONB on
+//   PostgreSQL.
 enum class ColumnType : uint8_t { kUuid, kInteger, kText, kJson };
 
 struct Column {

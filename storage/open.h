@@ -11,7 +11,8 @@
 namespace relais::storage {
 
 struct StoreConfig {
-  // "sqlite:PATH" (or a bare path), or a libpq connection: "postgresql://...", "host=... dbname=...".
+  // "sqlite:PATH" (or a bare path), or a libpq connection: "postgresql://...", "host=...
+  // dbname=...".
   std::string url;
   std::string key;  // the master key, 32 bytes, kept outside the database
   StoreOptions options;

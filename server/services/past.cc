@@ -70,9 +70,9 @@ absl::StatusOr<domain::Lead> LeadAsOf(storage::ReadTxn& txn, const domain::LeadI
     ++then.revision;
     kept = event.record_time;
   }
-  // What was stored is what was reckoned when the lead was last kept, not at `read_time`: evidence that
-  // ran out since counted then. The touchpoint that a step recorded follows its lead's event within
-  // the step's transaction, a microsecond an event.
+  // What was stored is what was reckoned when the lead was last kept, not at `read_time`: evidence
+  // that ran out since counted then. The touchpoint that a step recorded follows its lead's event
+  // within the step's transaction, a microsecond an event.
   constexpr int64_t kStepMicros = 1000;
   kept.micros = std::min(read_time.micros, kept.micros + kStepMicros);
   const domain::CompiledModel& model = ModelOf(txn.config(), then);

@@ -5,6 +5,18 @@
 #include "server/domain/concat.h"
 
 namespace relais::storage {
+namespace {
+
+// The fields of an entity that is made. What did not exist had no values: a default, such as the
+// time 0, is none.
+template <class E>
+std::vector<domain::FieldChange> MadeWith(const E& entity) {
+  std::vector<domain::FieldChange> changes = domain::Diff(E{}, entity);
+  for (domain::FieldChange& change : changes) change.before = domain::Value();
+  return changes;
+}
+
+}  // namespace
 
 using domain::InternalFault;
 
@@ -182,7 +194,7 @@ absl::Status UnitTxn::KeepVersioned(E& entity, std::string subject, const domain
   entity.update_time = now_;
   Guard(map, entity.id.value);
   map[entity.id.value].current = entity;
-  Append(domain::Diff(before, entity), std::move(subject), lead, draft);
+  Append(known ? domain::Diff(before, entity) : MadeWith(entity), std::move(subject), lead, draft);
   return absl::OkStatus();
 }
 
@@ -192,7 +204,7 @@ absl::Status UnitTxn::KeepNew(const E& entity, std::string subject,
   EntityMap<E>& map = map_.map<E>();
   Guard(map, entity.id.value);
   map[entity.id.value].current = entity;
-  Append(domain::Diff(E{}, entity), std::move(subject), entity.lead, draft);
+  Append(MadeWith(entity), std::move(subject), entity.lead, draft);
   return absl::OkStatus();
 }
 

@@ -30,7 +30,8 @@ std::string ChangesJson(const std::vector<FieldChange>& changes, bool personal) 
 
 absl::Status ReadChanges(std::string_view json, bool personal, std::vector<FieldChange>& out) {
   if (json.empty()) return absl::OkStatus();
-  // Not moved out of its StatusOr: GCC 12 then takes the variant for uninitialised in release builds.
+  // Not moved out of its StatusOr: GCC 12 then takes the variant for uninitialised in release
+  // builds.
   absl::StatusOr<Value> value = FromJson(json);
   if (!value.ok()) return value.status();
   const ValueList* list = value->if_list();

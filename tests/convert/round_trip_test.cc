@@ -80,9 +80,10 @@ domain::CriterionAnswer AnyAnswer(Random& random, int index) {
   if (random.Maybe()) {
     answer.budget_minimum = random.Money();
     if (random.Maybe()) {
-      answer.budget_maximum = answer.budget_minimum;
-      answer.budget_maximum->units += 1;
-      if (answer.budget_maximum->units == 0) answer.budget_maximum->nanos = 0;
+      domain::Money maximum = *answer.budget_minimum;
+      maximum.units += 1;
+      if (maximum.units == 0) maximum.nanos = 0;
+      answer.budget_maximum = std::move(maximum);
     }
   }
   answer.authority_role = static_cast<domain::AuthorityRole>(random.Below(6));
