@@ -50,6 +50,7 @@ using std::chrono::steady_clock;
 constexpr auto kCallDeadline = std::chrono::seconds(20);
 constexpr int kProgressEvery = 50;
 constexpr int kRetryRounds = 100;
+constexpr size_t kLeadsInPlay = 30;
 
 struct Operation {
   int64_t number = 0;
@@ -382,7 +383,8 @@ class MixedLoad : public Load {
     op.method = "CaptureLead";
     const auto kind = op.number % 10;
     if (kind < 5 || leads_.empty()) return true;
-    const size_t index = random_() % leads_.size();
+    // Few enough that whole sales come about, and that calls meet at the same lead.
+    const size_t index = random_() % std::min(leads_.size(), kLeadsInPlay);
     KnownLead& lead = leads_[index];
     if (kind < 7 || lead.held) {
       op.method = "RecordTouchpoint";
