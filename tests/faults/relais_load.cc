@@ -24,6 +24,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -87,6 +88,7 @@ class Journal {
     if (file_ == nullptr) throw std::runtime_error(path + ": cannot be written");
   }
   ~Journal() { std::fclose(file_); }
+  void Flush() { std::fflush(file_); }
   void Begun(const Operation& op) {
     std::fprintf(file_, "begun\t%lld\t%s\t%s\t%s\n", static_cast<long long>(op.number),
                  op.method.c_str(), op.request_id.c_str(), op.target.c_str());
@@ -276,11 +278,12 @@ struct Options {
   unsigned seed = 1;
 };
 
-// Keeps `concurrency` calls under way until the source has no more operations.
-class Load {
+// Keeps `concurrency` calls under way until the source has no more operations. Shared with the
+// calls: the thread that ends the last one is still in it when Run returns.
+class Load : public std::enable_shared_from_this<Load> {
  public:
-  Load(const Options& options, Sender& sender, Journal& journal)
-      : options_(options), sender_(sender), journal_(journal) {}
+  Load(const Options& options, Sender& sender)
+      : options_(options), sender_(sender), journal_(options.journal) {}
   virtual ~Load() = default;
 
   void Run() {
@@ -304,9 +307,12 @@ class Load {
       ++under_way_;
       journal_.Begun(op);
       lock.unlock();
-      sender_.Send(op, [this, op](const Outcome& outcome) { Ended(op, outcome); });
+      sender_.Send(op, [self = shared_from_this(), op](const Outcome& outcome) {
+        self->Ended(op, outcome);
+      });
       lock.lock();
     }
+    journal_.Flush();
     const double seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
     std::printf(
         "{\"begun\": %lld, \"acked\": %lld, \"failed\": %lld, \"unknown\": %lld, \"seconds\": "
@@ -351,9 +357,9 @@ class Load {
     changed_.notify_all();
   }
 
-  const Options& options_;
+  const Options options_;
   Sender& sender_;
-  Journal& journal_;
+  Journal journal_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
@@ -365,8 +371,8 @@ class Load {
 // and the steps of a sale one at a time a lead, so that none is refused for coming too early.
 class MixedLoad : public Load {
  public:
-  MixedLoad(const Options& options, Sender& sender, Journal& journal)
-      : Load(options, sender, journal), random_(options.seed) {}
+  MixedLoad(const Options& options, Sender& sender)
+      : Load(options, sender), random_(options.seed) {}
 
  private:
   enum class Phase { kLead, kAssessed, kProspect, kOpen, kClosed };
@@ -435,8 +441,7 @@ class MixedLoad : public Load {
 // they are one person.
 class SameLoad : public Load {
  public:
-  SameLoad(const Options& options, Sender& sender, Journal& journal)
-      : Load(options, sender, journal) {
+  SameLoad(const Options& options, Sender& sender) : Load(options, sender) {
     std::mt19937 random(options.seed);
     for (int pass = 0; pass < options.passes; ++pass) {
       std::vector<int> order(static_cast<size_t>(options.identities));
@@ -462,9 +467,8 @@ class SameLoad : public Load {
 
 class RetryLoad : public Load {
  public:
-  RetryLoad(const Options& options, Sender& sender, Journal& journal,
-            std::vector<Operation> operations)
-      : Load(options, sender, journal), operations_(std::move(operations)) {}
+  RetryLoad(const Options& options, Sender& sender, std::vector<Operation> operations)
+      : Load(options, sender), operations_(std::move(operations)) {}
 
  private:
   bool Next(Operation& op) override {
@@ -507,18 +511,16 @@ int Run(int argc, char** argv) {
         std::printf("{\"open\": 0}\n");
         return 0;
       }
-      Journal journal(options.journal);
-      RetryLoad(options, sender, journal, std::move(open)).Run();
+      std::make_shared<RetryLoad>(options, sender, std::move(open))->Run();
     }
     std::printf("{\"open\": %zu}\n", OpenOperations(options.journal).size());
     return 1;
   }
-  Journal journal(options.journal);
-  std::unique_ptr<Load> load;
+  std::shared_ptr<Load> load;
   if (run->parsed()) {
-    load = std::make_unique<MixedLoad>(options, sender, journal);
+    load = std::make_shared<MixedLoad>(options, sender);
   } else {
-    load = std::make_unique<SameLoad>(options, sender, journal);
+    load = std::make_shared<SameLoad>(options, sender);
   }
   load->Run();
   return 0;
@@ -527,4 +529,9 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace relais::faults
 
-int main(int argc, char** argv) { return relais::faults::Run(argc, argv); }
+int main(int argc, char** argv) {
+  int code = relais::faults::Run(argc, argv);
+  std::fflush(nullptr);
+  // Threads of gRPC may still be leaving the last calls: what they use is not torn down under them.
+  std::_Exit(code);
+}
