@@ -38,7 +38,7 @@ void StopLogging() { spdlog::shutdown(); }
 void LogCall(const CallLine& line) {
   spdlog::logger* logger = spdlog::default_logger_raw();
   if (logger == nullptr) return;
-  auto level = line.code == "INTERNAL" ? spdlog::level::err : spdlog::level::info;
+  auto level = line.code == "Internal" ? spdlog::level::err : spdlog::level::info;
   if (!logger->should_log(level)) return;
   logger->log(level, "call {}/{} {} {}us id={} tenant={} principal={}{}{}{}{}", line.service,
               line.method, line.code, line.taken.count(), line.call_id, line.tenant, line.principal,

@@ -21,12 +21,12 @@ void StopLogging();
 
 struct CallLine {
   std::string_view service, method;  // "LeadService", "CaptureLead"
-  std::string_view code;             // "OK"
+  std::string_view code;             // as metrics.h names it: "OK", "InvalidArgument"
   std::chrono::microseconds taken{};
   std::string_view call_id, trace_id, tenant, principal;
   std::string_view reason;  // of the fault; empty on success
 };
-// Thread-safe. INFO; calls that ended INTERNAL, ERROR.
+// Thread-safe. INFO; ERROR for calls that ended Internal.
 void LogCall(const CallLine& line);
 
 void LogInfo(std::string_view message);
