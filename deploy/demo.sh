@@ -44,16 +44,20 @@ field() { jq -r "$1" <<<"$answer"; }
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 say "A visitor of a webinar leaves her address: a lead is made"
-call LeadService/CaptureLead '{"lead": {"person": {"given_name": "Camille", "family_name": "Moreau",
+capture='{"lead": {"person": {"given_name": "Camille", "family_name": "Moreau",
   "emails": [{"address": "Camille.Moreau@Exemple.example"}], "country": "FR", "job_title": "Directrice achats"},
   "organization": {"display_name": "Exemple SA", "headcount": 220},
   "acquisition": {"channel": "CHANNEL_WEBINAR", "source": "webinar-mai"}},
   "touchpoint": {"kind": "TOUCHPOINT_KIND_WEBINAR_ATTENDED"},
   "consents": [{"channel": "CONSENT_CHANNEL_EMAIL", "purpose": "CONSENT_PURPOSE_MARKETING", "state": "CONSENT_STATE_GRANTED"}],
-  "request_id": "0190aaaa-0000-7000-8000-000000000001"}' OK
+  "request_id": "0190aaaa-0000-7000-8000-000000000001"}'
+call LeadService/CaptureLead "$capture" OK
 lead="$(field .lead.name)"
+touchpoint="$(field .touchpoint.name)"
 
 say "The same request again has no second effect; another request under its id is refused"
+call LeadService/CaptureLead "$capture" OK
+[ "$(field .touchpoint.name)" = "$touchpoint" ] || { echo "the retry was not the same" >&2; exit 1; }
 call LeadService/CaptureLead '{"lead": {"person": {"emails": [{"address": "other@exemple.example"}]}},
   "request_id": "0190aaaa-0000-7000-8000-000000000001"}' REFUSED
 

@@ -9,7 +9,10 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/domain/concat.h"
@@ -62,6 +65,12 @@ constexpr const char* kFlags[] = {"listen",    "database",       "key_file",    
 }  // namespace
 
 absl::StatusOr<runtime::Options> OptionsFromCommandLine(int argc, char** argv) {
+  absl::FlagsUsageConfig usage;
+  usage.contains_help_flags = [](absl::string_view file) {
+    return absl::EndsWith(file, "server/flags.cc");
+  };
+  usage.version_string = [] { return std::string("relaisd ") + RELAIS_VERSION + "\n"; };
+  absl::SetFlagsUsageConfig(usage);
   absl::SetProgramUsageMessage(
       "Relais, an open backend for the life of a sales lead.\n"
       "Every flag may also be given as an environment variable: RELAIS_LISTEN for --listen.");

@@ -363,7 +363,10 @@ class Importer {
       std::vector<Complaint> complaints = ComplaintsOf(result.status());
       if (complaints.empty()) complaints.push_back({"", result.status().message()});
       for (const Complaint& complaint : complaints) {
-        all.emplace_back(line, Reject{complaint.field, head + complaint.text});
+        // "rows[3].capture.lead...": the place in the chunk says nothing to who reads the file.
+        std::string field = complaint.field;
+        if (field.starts_with("rows[")) field.erase(0, field.find("].") + 2);
+        all.emplace_back(line, Reject{std::move(field), head + complaint.text});
       }
     }
     std::stable_sort(all.begin(), all.end(),

@@ -47,7 +47,7 @@ absl::StatusOr<LeadId> Resolve(WriteTxn& tx, const LeadReference& reference) {
   ASSIGN_OR_RETURN(std::optional<LeadId> owner, tx.IdentityOwner(key.kind, key.value));
   // The key itself may be personal: the system is all that an error may say.
   if (!owner.has_value()) {
-    return domain::NotFound(Concat("lead with this id of system ", external.system), "");
+    return domain::NotFoundByKey("Lead", external.system);
   }
   return *owner;
 }
@@ -72,6 +72,9 @@ void AddKeys(Keys& keys, const OpportunityRow& row) {
   AddLead(keys, row.lead, storage::kLeadOnly);
   for (const domain::ExternalId& id : row.opportunity.opportunity.external_ids) {
     keys.OpportunityKey(id.system, id.id);
+  }
+  for (const domain::OpportunityContact& contact : row.opportunity.opportunity.contacts) {
+    if (auto id = domain::ParseName<domain::LeadTag>(contact.lead)) keys.Lead(*id);
   }
   if (auto id = domain::ParseName<domain::UserTag>(row.opportunity.opportunity.owner)) {
     keys.User(*id);
@@ -168,8 +171,7 @@ absl::StatusOr<Outcome> RunRow(WriteTxn& tx, const CloseRow& row) {
   ASSIGN_OR_RETURN(std::optional<domain::OpportunityId> id,
                    tx.OpportunityByKey(row.opportunity.system, row.opportunity.id));
   if (!id.has_value()) {
-    return domain::NotFound(Concat("opportunity with this id of system ", row.opportunity.system),
-                            "");
+    return domain::NotFoundByKey("Opportunity", row.opportunity.system);
   }
   ASSIGN_OR_RETURN(domain::Opportunity opportunity, GetOpportunity(tx, *id));
   const auto closed_as = row.close.outcome == domain::CloseOutcome::kWon

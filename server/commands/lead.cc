@@ -88,6 +88,23 @@ void AddTouchpointKey(Keys& keys, const Touchpoint& touchpoint) {
   }
 }
 
+// What an update must leave: a market, which selects the lead's rules, and something to know the
+// person by.
+absl::Status CheckStillSomebody(const Lead& lead) {
+  std::vector<domain::FieldViolation> violations;
+  if (lead.market == domain::Market::kUnspecified) {
+    violations.push_back({"lead.market", "must be B2B or B2C; an update cannot take it away"});
+  }
+  if (lead.external_ids.empty() && lead.person.emails.empty() && lead.person.phones.empty() &&
+      lead.person.display_name.empty() && lead.organization.display_name.empty() &&
+      lead.organization.domain.empty()) {
+    violations.push_back({"lead",
+                          "must keep at least one of: an external id, an e-mail, a phone, a "
+                          "name, an organization"});
+  }
+  return violations.empty() ? absl::OkStatus() : domain::InvalidFields(std::move(violations));
+}
+
 // Takes an update's new identities over and gives up those that it removed.
 absl::Status MoveIdentities(WriteTxn& tx, const Lead& before, const Lead& after) {
   domain::IdentityChanges changes = domain::ChangedIdentities(before, after);
@@ -233,6 +250,7 @@ absl::StatusOr<Result<Lead>> Run(WriteTxn& tx, const UpdateLeadCommand& command)
   Lead lead = before;
   CopyFields(command.paths, command.values, lead);
   domain::KeepNameComposed(before.person, lead.person);
+  RETURN_IF_ERROR(CheckStillSomebody(lead));
   RETURN_IF_ERROR(MoveIdentities(tx, before, lead));
   RETURN_IF_ERROR(domain::Rescore(lead, tx.config().model(lead.market), tx.now()));
   RETURN_IF_ERROR(tx.Keep(

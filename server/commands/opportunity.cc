@@ -23,6 +23,25 @@ void AddOwner(Keys& keys, const std::string& owner) {
   if (auto id = domain::ParseName<domain::UserTag>(owner)) keys.User(*id);
 }
 
+void AddContacts(Keys& keys, const Opportunity& opportunity) {
+  for (const domain::OpportunityContact& contact : opportunity.contacts) {
+    if (auto id = domain::ParseName<domain::LeadTag>(contact.lead)) keys.Lead(*id);
+  }
+}
+
+// Contacts are leads that exist. Those that were there before the step need no second look.
+absl::Status CheckContacts(WriteTxn& tx, const Opportunity& before, const Opportunity& after) {
+  if (after.contacts == before.contacts) return absl::OkStatus();
+  for (const domain::OpportunityContact& contact : after.contacts) {
+    auto id = domain::ParseName<domain::LeadTag>(contact.lead);
+    if (!id.has_value()) {
+      return domain::InvalidField("opportunity.contacts", "must name leads as leads/{id}");
+    }
+    RETURN_IF_ERROR(GetLead(tx, *id).status());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ClaimKeys(WriteTxn& tx, const Opportunity& before, const Opportunity& after) {
   for (const domain::ExternalId& id : after.external_ids) {
     ASSIGN_OR_RETURN(std::optional<domain::OpportunityId> owner,
@@ -68,6 +87,7 @@ Keys KeysOf(const CreateOpportunityCommand& command) {
     keys.OpportunityKey(id.system, id.id);
   }
   AddOwner(keys, command.opportunity.owner);
+  AddContacts(keys, command.opportunity);
   return keys;
 }
 
@@ -89,6 +109,7 @@ absl::StatusOr<Result<Opportunity>> Run(WriteTxn& tx, const CreateOpportunityCom
   ASSIGN_OR_RETURN(
       domain::NegotiationStep step,
       domain::OpenOpportunity(lead, std::move(draft), tx.config().pipeline(), context));
+  RETURN_IF_ERROR(CheckContacts(tx, Opportunity{}, step.opportunity));
   RETURN_IF_ERROR(ClaimKeys(tx, Opportunity{}, step.opportunity));
   RETURN_IF_ERROR(KeepStep(tx, step, EventType::kOpportunityCreated, context));
   RETURN_IF_ERROR(Remember(tx, command.once, NameOf(step.opportunity.id)));
@@ -102,6 +123,7 @@ Keys KeysOf(const UpdateOpportunityCommand& command) {
     keys.OpportunityKey(id.system, id.id);
   }
   AddOwner(keys, command.values.owner);
+  AddContacts(keys, command.values);
   return keys;
 }
 
@@ -115,6 +137,7 @@ absl::StatusOr<Result<Opportunity>> Run(WriteTxn& tx, const UpdateOpportunityCom
   if (after.owner != before.owner && !after.owner.empty()) {
     RETURN_IF_ERROR(CheckAssignable(tx, after.owner, "opportunity.owner"));
   }
+  RETURN_IF_ERROR(CheckContacts(tx, before, after));
   RETURN_IF_ERROR(ClaimKeys(tx, before, after));
   RETURN_IF_ERROR(tx.Keep(after, {.type = EventType::kOpportunityUpdated, .occur_time = tx.now()}));
   RETURN_IF_ERROR(Remember(tx, command.once, NameOf(after.id)));

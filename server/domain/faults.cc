@@ -138,6 +138,14 @@ absl::Status NotFound(std::string_view type, std::string_view name) {
        .resource_name = std::string(name)});
 }
 
+absl::Status NotFoundByKey(std::string_view type, std::string_view system) {
+  return ToStatus({.code = absl::StatusCode::kNotFound,
+                   .reason = "NOT_FOUND",
+                   .message = Concat("no ", type, " has this id of system ", system),
+                   .metadata = {{"system", std::string(system)}},
+                   .resource_type = std::string(type)});
+}
+
 absl::Status RequestIdReused(std::string_view request_id) {
   return ToStatus({.code = absl::StatusCode::kAlreadyExists,
                    .reason = "REQUEST_ID_REUSED",

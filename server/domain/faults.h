@@ -1,6 +1,6 @@
 // The catalogue of errors. Every refusal of the domain and of storage is made by one of the named
 // constructors below; a Fault travels inside absl::Status (as a payload) and becomes google.rpc
-// details in one place, server/services/rpc_status. Nothing here may hold a personal value.
+// details in one place, server/convert/rpc_status. Nothing here may hold a personal value.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,8 @@ absl::Status InvalidFilter(std::string_view field, int line, int column, std::st
 absl::Status InvalidPageToken();
 // NOT_FOUND, reason NOT_FOUND, ResourceInfo. `name` must be a resource name, never an identity.
 absl::Status NotFound(std::string_view type, std::string_view name);
+// The same for a key in another system; the key may be personal, so only the system is named.
+absl::Status NotFoundByKey(std::string_view type, std::string_view system);
 // ALREADY_EXISTS, reason REQUEST_ID_REUSED.
 absl::Status RequestIdReused(std::string_view request_id);
 // ALREADY_EXISTS, reason ALREADY_EXISTS, ResourceInfo of the holder; `field` names what is taken.

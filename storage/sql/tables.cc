@@ -19,10 +19,12 @@ constexpr ColumnType kText = ColumnType::kText;
 }  // namespace
 
 const Table& TenantsTable() {
-  static const Table* const kTable =
-      new Table{"tenants",
-                {"tenant_id"},
-                {{"tenant_id", kText}, {"create_time", kInteger}, {"config_version", kInteger}}};
+  static const Table* const kTable = new Table{"tenants",
+                                               {"tenant_id"},
+                                               {{"tenant_id", kText},
+                                                {"create_time", kInteger},
+                                                {"config_version", kInteger},
+                                                {"key_check", kText}}};
   return *kTable;
 }
 

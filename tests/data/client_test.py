@@ -110,7 +110,7 @@ class Client:
                         "--dry-run", code=3)
         check("dry run, nothing was written: 2 rows checked, 1 would be refused" in done.err, done.err)
         check_equal([(r["row"], r["field"]) for r in self.rejects()],
-                    [("3", "rows[1].capture.lead.person.emails[0].address")], "what would be refused")
+                    [("3", "capture.lead.person.emails[0].address")], "what would be refused")
         check_equal(self.state(), before, "nothing was written")
 
     def refused_rows(self):
@@ -133,15 +133,15 @@ class Client:
         done = self.add(HEADER.encode() + b"\n".join(rows) + b"\n", code=3)
         rejects = self.rejects()
         expected = [
-            ("3", "rows[2].capture.lead.person.emails[0].address", "INVALID_ARGUMENT INVALID_FIELD"),
-            ("4", "rows[3].capture.touchpoint.occur_time", "INVALID_ARGUMENT INVALID_FIELD"),
+            ("3", "capture.lead.person.emails[0].address", "INVALID_ARGUMENT INVALID_FIELD"),
+            ("4", "capture.touchpoint.occur_time", "INVALID_ARGUMENT INVALID_FIELD"),
             ("5", "name", "not valid UTF-8"),
             ("6", "capture.touchpoint.occur_time", "not a date"),
             ("7", "", "2 fields where the header has 7"),
             ("8", "", "duplicate: the same key as line 2"),
             ("9", "authority", "FAILED_PRECONDITION CRITERIA_NOT_MET"),
-            ("10", "rows[6].capture.lead.person.given_name", "INVALID_ARGUMENT INVALID_FIELD"),
-            ("11", "rows[7].capture.lead.person.given_name", "INVALID_ARGUMENT INVALID_FIELD"),
+            ("10", "capture.lead.person.given_name", "INVALID_ARGUMENT INVALID_FIELD"),
+            ("11", "capture.lead.person.given_name", "INVALID_ARGUMENT INVALID_FIELD"),
             ("12", "qualification.assessment.answers[2].state", "is no CriterionState"),
         ]
         check_equal(len(rejects), len(expected), f"refused: {rejects}")

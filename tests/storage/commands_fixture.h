@@ -105,8 +105,9 @@ inline commands::ImportRowsCommand ImportedSale(const std::string& key) {
 // A random history of commands, legal and illegal, over a few people; refusals are part of it.
 class RandomHistory {
  public:
-  RandomHistory(TestStore& store, FakeClock& clock, uint64_t seed)
-      : store_(store), clock_(clock), random_(seed), seed_(seed) {}
+  // Over at most `people` people.
+  RandomHistory(TestStore& store, FakeClock& clock, uint64_t seed, int people = 8)
+      : store_(store), clock_(clock), random_(seed), seed_(seed), people_(people) {}
 
   void Run(int steps) {
     for (int i = 0; i < steps; ++i) Step();
@@ -122,7 +123,7 @@ class RandomHistory {
     clock_.Advance(domain::kMicrosPerSecond * (1 + Pick(40'000)));
     if (leads_.empty() || Pick(4) == 0) {
       commands::CaptureCommand command =
-          CaptureOf(Concat("p", seed_, "-", Pick(8), "@example.com"));
+          CaptureOf(Concat("p", seed_, "-", Pick(people_), "@example.com"));
       command.touchpoint.kind = static_cast<domain::TouchpointKind>(1 + Pick(25));
       command.occur_time =
           domain::Timestamp{clock_.Now().micros - Pick(20) * domain::kMicrosPerDay};
@@ -229,6 +230,7 @@ class RandomHistory {
   FakeClock& clock_;
   std::mt19937_64 random_;
   const uint64_t seed_;
+  const int people_;
   std::vector<domain::LeadId> leads_;
   std::vector<std::pair<domain::OpportunityId, domain::LeadId>> opportunities_;
   std::vector<std::string> violations_;

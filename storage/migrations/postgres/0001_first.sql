@@ -28,10 +28,13 @@ END
 $$;
 
 -- config_version moves whenever something of the configuration is activated; each batch reads it.
+-- key_check is derived from the key file that the first server ran with; servers with another one are
+-- refused.
 CREATE TABLE tenants (
   tenant_id TEXT COLLATE "C" NOT NULL,
   create_time BIGINT NOT NULL,
   config_version BIGINT NOT NULL,
+  key_check TEXT COLLATE "C",
   PRIMARY KEY (tenant_id)
 );
 

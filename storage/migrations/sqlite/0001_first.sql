@@ -4,10 +4,13 @@
 -- TEXT. Times are microseconds since 1970 in UTC. Text compares by its bytes.
 
 -- config_version moves whenever something of the configuration is activated; each batch reads it.
+-- key_check is derived from the key file that the first server ran with; servers with another one are
+-- refused.
 CREATE TABLE tenants (
   tenant_id TEXT NOT NULL,
   create_time BIGINT NOT NULL,
   config_version BIGINT NOT NULL,
+  key_check TEXT,
   PRIMARY KEY (tenant_id)
 );
 
