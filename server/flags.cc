@@ -20,8 +20,8 @@
 namespace {
 
 const relais::runtime::Options& Defaults() {
-  static const relais::runtime::Options defaults;
-  return defaults;
+  static const relais::runtime::Options kDefaults;
+  return kDefaults;
 }
 
 }  // namespace

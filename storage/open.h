@@ -20,9 +20,9 @@ struct StoreConfig {
 
 // Brings the schema up to date and starts the store's threads. Clock, ids and config outlive it.
 // Errors: INVALID_ARGUMENT for an address of no known form or a key of another length;
-// FAILED_PRECONDITION for a schema that is newer than this program or was altered, and for a key that
-// is not the one the database was first opened with; UNAVAILABLE when
-// the database does not answer.
+// FAILED_PRECONDITION for a schema that is newer than this program or was altered, and for a key
+// that is not the one the database was first opened with; UNAVAILABLE when the database does not
+// answer.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(
     const StoreConfig& config, const domain::Clock& clock, domain::IdSource& ids,
     const domain::Config& domain_config = domain::BuiltInConfig());

@@ -64,43 +64,41 @@ void BatchStore::Write(Call call, Keys keys, Body body, Done done, bool validate
   unit->done = std::move(done);
   unit->validate_only = validate_only;
   unit->weight = std::max(1, units);
+  std::unique_lock<std::mutex> lock(write_mutex_);
   absl::Status refused;
-  {
-    std::lock_guard<std::mutex> lock(write_mutex_);
-    if (stopping_) {
-      refused = domain::StorageUnavailable(kRetryAfterMillis);
-    } else if (queued_ > 0 && queued_ + unit->weight > options_.max_queued_units) {
-      refused = domain::Overloaded(kRetryAfterMillis);
-    } else {
-      queued_ += unit->weight;
-      std::deque<std::unique_ptr<Unit>>& queue = waiting_[unit->call.tenant.value];
-      if (queue.empty()) turns_.push_back(unit->call.tenant.value);
-      queue.push_back(std::move(unit));
-    }
+  if (stopping_) {
+    refused = domain::StorageUnavailable(kRetryAfterMillis);
+  } else if (queued_ > 0 && queued_ + unit->weight > options_.max_queued_units) {
+    refused = domain::Overloaded(kRetryAfterMillis);
   }
   if (!refused.ok()) {
+    lock.unlock();
     unit->done(refused, {});
     return;
   }
+  queued_ += unit->weight;
+  std::deque<std::unique_ptr<Unit>>& queue = waiting_[unit->call.tenant.value];
+  if (queue.empty()) turns_.push_back(unit->call.tenant.value);
+  queue.push_back(std::move(unit));
+  lock.unlock();
   write_ready_.notify_one();
 }
 
 void BatchStore::Read(Call call, ReadBody body, ReadDone done) {
+  std::unique_lock<std::mutex> lock(read_mutex_);
   absl::Status refused;
-  {
-    std::lock_guard<std::mutex> lock(read_mutex_);
-    if (reads_stopping_) {
-      refused = domain::StorageUnavailable(kRetryAfterMillis);
-    } else if (reads_.size() >= static_cast<size_t>(options_.max_queued_reads)) {
-      refused = domain::Overloaded(kRetryAfterMillis);
-    } else {
-      reads_.push_back({std::move(call), std::move(body), std::move(done)});
-    }
+  if (reads_stopping_) {
+    refused = domain::StorageUnavailable(kRetryAfterMillis);
+  } else if (reads_.size() >= static_cast<size_t>(options_.max_queued_reads)) {
+    refused = domain::Overloaded(kRetryAfterMillis);
   }
   if (!refused.ok()) {
+    lock.unlock();
     done(refused);
     return;
   }
+  reads_.push_back({std::move(call), std::move(body), std::move(done)});
+  lock.unlock();
   read_ready_.notify_one();
 }
 

@@ -112,7 +112,7 @@ TEST(OptionsTest, TheKeyLiesBesideTheSqliteFile) {
 }
 
 class KeyFileTest : public ::testing::Test {
- protected:
+ public:
   KeyFileTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "relais-XXXXXX").string();
     folder = mkdtemp(pattern.data());

@@ -282,7 +282,7 @@ TEST(ReflectionTest, ItCanBeSwitchedOff) {
 // ---- start --------------------------------------------------------------------------------------
 
 class StartTest : public ::testing::Test {
- protected:
+ public:
   StartTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "relais-XXXXXX").string();
     folder = mkdtemp(pattern.data());
@@ -293,8 +293,9 @@ class StartTest : public ::testing::Test {
 
   absl::Status Start() {
     absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(options);
-    if (started.ok()) server = *std::move(started);
-    return started.status();
+    if (!started.ok()) return started.status();
+    server = *std::move(started);
+    return absl::OkStatus();
   }
   grpc::Status Try(const std::string& address,
                    const std::shared_ptr<grpc::ChannelCredentials>& credentials) {

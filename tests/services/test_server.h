@@ -329,7 +329,7 @@ class TestServer {
 
 // One suite, both engines.
 class ServiceTest : public ::testing::TestWithParam<Engine> {
- protected:
+ public:
   ServiceTest() : server(GetParam()) {}
   TestServer server;
 };
