@@ -13,12 +13,16 @@ PATH="$PWD/.cache/bin:$PATH"
 folder="$(mktemp -d)"
 server=
 finish() {
-  [ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+  if [ -n "$server" ]; then
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+  fi
   rm -rf "$folder"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+: >"$folder/out"
 "$bin/server/relaisd" --listen="127.0.0.1:${RELAIS_DEMO_PORT:-0}" --database="sqlite:$folder/relais.db" \
   --log_level=warn >"$folder/out" &
 server=$!
