@@ -1,0 +1,41 @@
+// Child processes of the benchmark and the processor time they use. Errors are
+// std::runtime_errors. Not thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace relais::bench {
+
+// Runs a command to its end and returns what it printed on both outputs; throws, with the end of
+// that, when it fails.
+std::string RunCommand(const std::vector<std::string>& command);
+
+// A relaisd, killed with this process at the latest.
+class ServerProcess {
+ public:
+  // Returns once it listens.
+  ServerProcess(const std::string& relaisd, const std::string& database,
+                const std::string& key_file, std::vector<std::string> flags = {});
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+  ~ServerProcess();
+
+  const std::string& address() const { return address_; }
+  pid_t pid() const { return pid_; }
+  void Stop();
+
+ private:
+  pid_t pid_ = -1;
+  int output_ = -1;
+  std::string address_;
+};
+
+// Microseconds of processor time, user and system together.
+double CpuMicros(pid_t pid);      // of one process
+double TreeCpuMicros(pid_t pid);  // of it, of its living descendants and of its children that ended
+double OwnCpuMicros();            // of this process
+
+}  // namespace relais::bench
