@@ -317,6 +317,7 @@ using Body = std::function<absl::Status(WriteTxn&)>;
 using Done = std::function<void(absl::Status, Committed)>;
 using ReadBody = std::function<absl::Status(ReadTxn&)>;
 using ReadDone = std::function<void(absl::Status)>;
+using LeadDone = std::function<void(absl::StatusOr<std::optional<domain::Lead>>)>;
 
 // Thread-safe.
 class Store {
@@ -328,6 +329,9 @@ class Store {
   virtual void Write(Call call, Keys keys, Body body, Done done, bool validate_only = false,
                      int units = 1) = 0;
   virtual void Read(Call call, ReadBody body, ReadDone done) = 0;
+  // One lead by id; nullopt when there is none. What many callers of a tenant ask for at the same
+  // time is answered by one query. Errors as for Read.
+  virtual void GetLead(Call call, domain::LeadId id, LeadDone done) = 0;
 
   // Calls `wake` (cheap, not blocking) after each commit made through this store, until the
   // returned handle is destroyed. Commits of other servers are not seen.

@@ -63,6 +63,7 @@ struct FieldSpec {
   bool personal = false;  // never in a log or an error; encrypted in the event log
   bool history = true;    // a change of it is written to the event log
   bool filterable = true;
+  bool always = false;  // an integer or a time that is never absent
 };
 
 template <class E>
@@ -209,6 +210,7 @@ Field<E> MakeField(std::string_view path, Accessor, FieldSpec options = {}) {
   if constexpr (requires { FieldTypeOf<Member>::kType; }) {
     if (spec.type != FieldType::kBlob) spec.type = FieldTypeOf<Member>::kType;
     spec.enumeration = EnumNamesOf<Member>();
+    spec.always = std::is_same_v<Member, int64_t> || std::is_same_v<Member, Timestamp>;
   } else {
     spec.type = FieldType::kRecordList;
     spec.members = Member::value_type::kMembers;

@@ -103,13 +103,24 @@ absl::Status LeadService::BatchCaptureLeads(Reply<v1::BatchCaptureLeadsResponse>
 
 absl::Status LeadService::GetLead(Reply<v1::Lead>& reply, const v1::GetLeadRequest& request) {
   ASSIGN_OR_RETURN(convert::LeadAt at, convert::ParseGetLead(request, reply.decoding()));
-  return Read(reply, [at](storage::ReadTxn& txn, v1::Lead& out) -> absl::Status {
-    ASSIGN_OR_RETURN(domain::Lead lead, at.read_time.has_value()
-                                            ? LeadAsOf(txn, at.lead, *at.read_time)
-                                            : FindLead(txn, at.lead));
-    convert::Encode(lead, &out);
-    return absl::OkStatus();
-  });
+  if (at.read_time.has_value()) {
+    return Read(reply, [at](storage::ReadTxn& txn, v1::Lead& out) -> absl::Status {
+      ASSIGN_OR_RETURN(domain::Lead lead, LeadAsOf(txn, at.lead, *at.read_time));
+      convert::Encode(lead, &out);
+      return absl::OkStatus();
+    });
+  }
+  reply.edge().store.GetLead(
+      reply.call(), at.lead,
+      [&reply, id = at.lead](absl::StatusOr<std::optional<domain::Lead>> found) {
+        absl::Status status = found.status();
+        if (status.ok() && !found->has_value()) {
+          status = domain::NotFound("Lead", domain::NameOf(id));
+        }
+        if (status.ok()) convert::Encode(**found, &reply.answer());
+        reply.Finish(status);
+      });
+  return absl::OkStatus();
 }
 
 absl::Status LeadService::BatchGetLeads(Reply<v1::BatchGetLeadsResponse>& reply,

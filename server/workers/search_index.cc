@@ -23,6 +23,8 @@ constexpr int kPage = 500;
 constexpr int64_t kKeepEvery = 10'000;
 // What a reading may take; the next poll tries again.
 constexpr std::chrono::seconds kReadDeadline{10};
+// How long changes gather before they are indexed together: one transaction for many commits.
+constexpr std::chrono::milliseconds kGather{100};
 
 enum SearchField : int { kName = 1, kEmail = 2, kCompany = 3, kPhone = 4 };
 
@@ -100,7 +102,12 @@ void SearchIndex::Run() {
     nudged_ = false;
     lock.unlock();
     absl::StatusOr<bool> more = true;
-    while (more.ok() && *more) more = Step();
+    while (more.ok() && *more) {
+      more = Step();
+      // Between two pages writers get their turn: on SQLite they share one lock with this.
+      std::unique_lock pause(mutex_);
+      if (changed_.wait_for(pause, kGather, [this] { return stopping_; })) return;
+    }
     // Once for each outage: the poll goes on several times a second.
     if (!more.ok() && !failing) {
       runtime::LogWarning(Concat("search index waits: ", FromAbsl(more.status().message())));

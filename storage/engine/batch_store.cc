@@ -19,6 +19,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr int kMaxTries = 5;                           // runs of one unit before UNAVAILABLE
+constexpr size_t kMaxPointReads = 256;                 // leads in one query
 constexpr int64_t kRetryAfterMillis = 200;             // told to callers that are sent away
 constexpr auto kSettleTime = std::chrono::seconds(5);  // to learn a commit's outcome at the most
 constexpr auto kSettlePause = std::chrono::milliseconds(50);
@@ -85,6 +86,14 @@ void BatchStore::Write(Call call, Keys keys, Body body, Done done, bool validate
 }
 
 void BatchStore::Read(Call call, ReadBody body, ReadDone done) {
+  AddRead({std::move(call), std::move(body), std::move(done), {}, {}});
+}
+
+void BatchStore::GetLead(Call call, domain::LeadId id, LeadDone done) {
+  AddRead({std::move(call), {}, {}, std::move(id), std::move(done)});
+}
+
+void BatchStore::AddRead(ReadTask task) {
   std::unique_lock<std::mutex> lock(read_mutex_);
   absl::Status refused;
   if (reads_stopping_) {
@@ -94,10 +103,14 @@ void BatchStore::Read(Call call, ReadBody body, ReadDone done) {
   }
   if (!refused.ok()) {
     lock.unlock();
-    done(refused);
+    if (task.lead_done) {
+      task.lead_done(refused);
+    } else {
+      task.done(refused);
+    }
     return;
   }
-  reads_.push_back({std::move(call), std::move(body), std::move(done)});
+  reads_.push_back(std::move(task));
   lock.unlock();
   read_ready_.notify_one();
 }
@@ -147,51 +160,98 @@ void BatchStore::WriterLoop() {
   }
 }
 
+std::vector<BatchStore::ReadTask> BatchStore::TakeReads(std::unique_lock<std::mutex>& lock) {
+  read_ready_.wait(lock, [this] { return reads_stopping_ || !reads_.empty(); });
+  std::vector<ReadTask> tasks;
+  if (reads_.empty()) return tasks;
+  tasks.push_back(std::move(reads_.front()));
+  reads_.pop_front();
+  if (!tasks[0].lead_done) return tasks;
+  std::deque<ReadTask> left;
+  for (ReadTask& task : reads_) {
+    if (task.lead_done && tasks.size() < kMaxPointReads &&
+        task.call.tenant == tasks[0].call.tenant) {
+      tasks.push_back(std::move(task));
+    } else {
+      left.push_back(std::move(task));
+    }
+  }
+  reads_.swap(left);
+  return tasks;
+}
+
 void BatchStore::ReaderLoop() {
   for (;;) {
-    ReadTask task;
+    std::vector<ReadTask> tasks;
     {
       std::unique_lock<std::mutex> lock(read_mutex_);
-      read_ready_.wait(lock, [this] { return reads_stopping_ || !reads_.empty(); });
-      if (reads_.empty()) return;
-      task = std::move(reads_.front());
-      reads_.pop_front();
+      tasks = TakeReads(lock);
     }
+    if (tasks.empty()) return;  // stopping, and nothing is left
+    if (tasks[0].lead_done) {
+      RunPointReads(std::move(tasks));
+    } else if (Expired(tasks[0].call)) {
+      tasks[0].done(domain::Expired());
+    } else {
+      tasks[0].done(RunRead(tasks[0].call, tasks[0].body));
+    }
+  }
+}
+
+void BatchStore::RunPointReads(std::vector<ReadTask> tasks) {
+  std::vector<ReadTask> alive;
+  std::vector<domain::LeadId> ids;
+  for (ReadTask& task : tasks) {
     if (Expired(task.call)) {
-      task.done(domain::Expired());
+      task.lead_done(domain::Expired());
       continue;
     }
-    absl::Status status;
-    // A connection that died while it was idle is found out by the first statement: once more on a
-    // new one, since a read repeats without harm.
-    for (int attempt = 0; attempt < 2; ++attempt) {
-      absl::StatusOr<std::unique_ptr<Session>> session = readers_pool_.Take();
-      status = session.status();
-      if (status.ok()) {
-        status = (*session)->Begin(task.call.tenant, TransactionMode::kRead);
-        if (status.ok()) {
-          SqlReadTxn txn(**session, vault_, task.call, clock_.Now(), config_);
-          try {
-            status = task.body(txn);
-          } catch (const std::exception&) {
-            status = domain::InternalFault("a read body threw");
-          }
-        }
-        (*session)->Rollback();
-        readers_pool_.Give(*std::move(session));
-      }
-      if (!IsLost(status) && !IsConflict(status)) break;
-    }
-    if (IsLost(status)) {
-      healthy_.store(false);
-      status = domain::StorageUnavailable(kRetryAfterMillis);
-    } else if (IsConflict(status)) {
-      status = domain::StorageUnavailable(kRetryAfterMillis);
-    } else {
-      healthy_.store(true);
-    }
-    task.done(status);
+    ids.push_back(task.lead);
+    alive.push_back(std::move(task));
   }
+  if (alive.empty()) return;
+  std::vector<std::optional<domain::Lead>> leads;
+  absl::Status status = RunRead(alive[0].call, [&](ReadTxn& txn) -> absl::Status {
+    ASSIGN_OR_RETURN(leads, txn.GetLeads(ids));
+    return absl::OkStatus();
+  });
+  for (size_t i = 0; i < alive.size(); ++i) {
+    if (status.ok()) {
+      alive[i].lead_done(std::move(leads[i]));
+    } else {
+      alive[i].lead_done(status);
+    }
+  }
+}
+
+absl::Status BatchStore::RunRead(const Call& call, const ReadBody& body) {
+  absl::Status status;
+  // A connection that died while it was idle is found out by the first statement: once more on a
+  // new one, since a read repeats without harm.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    absl::StatusOr<std::unique_ptr<Session>> session = readers_pool_.Take();
+    status = session.status();
+    if (status.ok()) {
+      status = (*session)->Begin(call.tenant, TransactionMode::kRead);
+      if (status.ok()) {
+        SqlReadTxn txn(**session, vault_, call, clock_.Now(), config_);
+        try {
+          status = body(txn);
+        } catch (const std::exception&) {
+          status = domain::InternalFault("a read body threw");
+        }
+      }
+      (*session)->Rollback();
+      readers_pool_.Give(*std::move(session));
+    }
+    if (!IsLost(status) && !IsConflict(status)) break;
+  }
+  if (IsLost(status) || IsConflict(status)) {
+    if (IsLost(status)) healthy_.store(false);
+    return domain::StorageUnavailable(kRetryAfterMillis);
+  }
+  healthy_.store(true);
+  return status;
 }
 
 // Without traffic nobody would notice that the database is back.

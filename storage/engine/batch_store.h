@@ -41,6 +41,7 @@ class BatchStore final : public Store {
 
   void Write(Call call, Keys keys, Body body, Done done, bool validate_only, int units) override;
   void Read(Call call, ReadBody body, ReadDone done) override;
+  void GetLead(Call call, domain::LeadId id, LeadDone done) override;
   std::shared_ptr<void> OnCommit(std::function<void()> wake) override;
   absl::Status ReplaceSearchTerms(
       const domain::TenantId& tenant,
@@ -71,13 +72,20 @@ class BatchStore final : public Store {
   using Units = std::vector<std::unique_ptr<Unit>>;
   struct ReadTask {
     Call call;
-    ReadBody body;
+    ReadBody body;  // empty for a point read
     ReadDone done;
+    domain::LeadId lead;  // point reads only
+    LeadDone lead_done;
   };
   enum class BatchEnd { kDone, kConflict, kLost, kUnknown, kFailed };
 
   void WriterLoop();
   void ReaderLoop();
+  void AddRead(ReadTask task);
+  // Takes the first waiting read and, when it is a point read, the tenant's others with it.
+  std::vector<ReadTask> TakeReads(std::unique_lock<std::mutex>& lock);
+  absl::Status RunRead(const Call& call, const ReadBody& body);
+  void RunPointReads(std::vector<ReadTask> tasks);
   void ProbeLoop();
   Units TakeUnits(std::unique_lock<std::mutex>& lock);
   void RunBatch(Units units);

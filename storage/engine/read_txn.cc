@@ -78,6 +78,7 @@ absl::StatusOr<Ordering> OrderingOf(const std::string& path) {
     case domain::FieldType::kInt:
     case domain::FieldType::kTime:
     case domain::FieldType::kEnum:
+      if (field->spec.always) return Ordering{column, false};
       return Ordering{Concat("COALESCE(", column, ", 0)"), false};
     default:
       return domain::InternalFault("a list is ordered by a field without an order");
@@ -132,8 +133,10 @@ absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
     sql << ")";
   }
   const char* direction = query.descending ? " DESC" : "";
-  sql << " ORDER BY " << order.expression << direction << ", " << id << direction << " LIMIT ";
-  sql.Bind(static_cast<int64_t>(query.limit));
+  // The limit is part of the text: with it unknown, a generic plan would rather sort the whole
+  // table.
+  sql << " ORDER BY " << order.expression << direction << ", " << id << direction << " LIMIT "
+      << Concat(query.limit);
 
   ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), TypesOf(table)));
   std::vector<E> entities;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "server/domain/concat.h"
 #include "server/domain/status_macros.h"
@@ -14,7 +15,7 @@ namespace {
 // Bounds of the work of one search; a word that begins more terms than this is not selective, and
 // ranking beyond it helps nobody.
 constexpr int64_t kMaxPrefixRows = 20'000;  // rows read for one word
-constexpr int64_t kMaxSimilarLeads = 500;   // candidates verified for one word
+constexpr int64_t kMaxSimilarTerms = 500;   // candidates verified for one word
 constexpr int kExact = 1000;
 constexpr int kPrefix = 900;
 constexpr int kSimilar = 600;
@@ -65,28 +66,24 @@ absl::Status AddSimilarMatches(Session& session, const domain::TenantId& tenant,
   // One edit touches at most three grams, so a word within `slips` edits shares the rest.
   const int64_t shared =
       std::max<int64_t>(1, static_cast<int64_t>(grams.size()) - 3 * static_cast<int64_t>(slips));
-  std::string sql = "SELECT lead_id, COUNT(*) FROM lead_grams WHERE tenant_id = :p1 AND gram IN (";
+  std::string sql = "SELECT term, COUNT(*) FROM term_grams WHERE tenant_id = :p1 AND gram IN (";
   std::vector<Cell> params = {tenant.value};
   for (size_t i = 0; i < grams.size(); ++i) {
     params.emplace_back(grams[i]);
     Append(sql, i == 0 ? ":p" : ", :p", params.size());
   }
   params.emplace_back(shared);
-  Append(sql, ") GROUP BY lead_id HAVING COUNT(*) >= :p", params.size());
-  params.emplace_back(kMaxSimilarLeads);
+  Append(sql, ") GROUP BY term HAVING COUNT(*) >= :p", params.size());
+  params.emplace_back(kMaxSimilarTerms);
   Append(sql, " ORDER BY 2 DESC, 1 LIMIT :p", params.size());
-  static constexpr ColumnType kTypes[] = {ColumnType::kUuid, ColumnType::kInteger};
+  static constexpr ColumnType kTypes[] = {ColumnType::kText, ColumnType::kInteger};
   ASSIGN_OR_RETURN(std::vector<Row> candidates, session.Query(sql, params, kTypes));
-  if (candidates.empty()) return absl::OkStatus();
 
+  std::map<std::string, int> slips_of;  // terms that resemble the word
   std::vector<Row> keys;
-  for (const Row& row : candidates) keys.push_back({row[0]});
-  static const auto* const kMatch = new std::vector<std::string>{"lead_id"};
-  ASSIGN_OR_RETURN(std::vector<Row> terms,
-                   session.SelectRows(LeadTermsTable(), tenant, *kMatch, keys, false));
-  for (const Row& row : terms) {  // tenant_id, term, field, lead_id
-    std::string_view term = TextOf(row[1]);
-    // A mistyped beginning counts too: compare with the term's part of about the same length.
+  for (const Row& row : candidates) {
+    std::string_view term = TextOf(row[0]);
+    // A mistyped beginning counts too: compare with the term's part of the same length.
     std::vector<std::string> letters = CodePoints(term);
     int best = EditDistance(word, term, slips);
     if (letters.size() > points.size()) {
@@ -94,7 +91,50 @@ absl::Status AddSimilarMatches(Session& session, const domain::TenantId& tenant,
       for (size_t i = 0; i < points.size(); ++i) beginning += letters[i];
       best = std::min(best, EditDistance(word, beginning, slips));
     }
-    if (best <= slips) Raise(scores, std::string(TextOf(row[3])), kSimilar - kSlip * best);
+    if (best > slips) continue;
+    slips_of.emplace(term, best);
+    keys.push_back({std::string(term)});
+  }
+  if (keys.empty()) return absl::OkStatus();
+  static const auto* const kMatch = new std::vector<std::string>{"term"};
+  ASSIGN_OR_RETURN(std::vector<Row> found,
+                   session.SelectRows(LeadTermsTable(), tenant, *kMatch, keys, false));
+  for (const Row& row : found) {  // tenant_id, term, field, lead_id
+    Raise(scores, std::string(TextOf(row[3])),
+          kSimilar - kSlip * slips_of[std::string(TextOf(row[1]))]);
+  }
+  return absl::OkStatus();
+}
+
+using TermKey = std::tuple<std::string, int64_t, std::string>;  // term, field, lead
+
+absl::Status RemoveTerms(Session& session, const domain::TenantId& tenant,
+                         const std::vector<TermKey>& gone) {
+  const bool postgres = session.dialect() == Dialect::kPostgres;
+  std::set<std::string> touched;
+  for (const auto& [term, field, lead] : gone) {
+    touched.insert(term);
+    RETURN_IF_ERROR(session
+                        .Execute(Concat("DELETE FROM lead_terms WHERE tenant_id = :p1 AND term = "
+                                        ":p2 AND field = :p3 AND lead_id = ",
+                                        postgres ? "CAST(:p4 AS UUID)" : ":p4"),
+                                 Row{tenant.value, term, field, lead})
+                        .status());
+  }
+  for (const std::string& term : touched) {
+    static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
+    ASSIGN_OR_RETURN(std::vector<Row> left,
+                     session.Query("SELECT field FROM lead_terms WHERE tenant_id = :p1 AND term = "
+                                   ":p2 LIMIT 1",
+                                   Row{tenant.value, term}, kTypes));
+    if (!left.empty()) continue;
+    for (const std::string& gram : GramsOf(term)) {
+      RETURN_IF_ERROR(session
+                          .Execute("DELETE FROM term_grams WHERE tenant_id = :p1 AND gram = :p2 "
+                                   "AND term = :p3",
+                                   Row{tenant.value, gram, term})
+                          .status());
+    }
   }
   return absl::OkStatus();
 }
@@ -169,28 +209,48 @@ absl::StatusOr<std::vector<SearchHit>> SearchLeads(Session& session, const domai
 absl::Status ReplaceTerms(
     Session& session, const domain::TenantId& tenant,
     absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads) {
-  using TermKey = std::tuple<std::string, int64_t, std::string>;  // term, field, lead
-  std::set<TermKey> terms;
-  std::set<std::pair<std::string, std::string>> grams;  // gram, lead
+  std::set<TermKey> wanted;
+  std::vector<Row> keys;
   for (const auto& [lead, words] : leads) {
-    for (const Table* table : {&LeadTermsTable(), &LeadGramsTable()}) {
-      const char* id = session.dialect() == Dialect::kPostgres ? "CAST(:p2 AS UUID)" : ":p2";
-      absl::StatusOr<int64_t> deleted = session.Execute(
-          Concat("DELETE FROM ", table->name, " WHERE tenant_id = :p1 AND lead_id = ", id),
-          Row{tenant.value, lead.value});
-      if (!deleted.ok()) return deleted.status();
-    }
-    for (const SearchTerm& word : words) {
-      terms.insert({word.term, word.field, lead.value});
-      for (std::string& gram : GramsOf(word.term)) grams.insert({std::move(gram), lead.value});
-    }
+    keys.push_back({lead.value});
+    for (const SearchTerm& word : words) wanted.insert({word.term, word.field, lead.value});
   }
+  if (keys.empty()) return absl::OkStatus();
+  static const auto* const kByLead = new std::vector<std::string>{"lead_id"};
+  ASSIGN_OR_RETURN(std::vector<Row> kept,
+                   session.SelectRows(LeadTermsTable(), tenant, *kByLead, keys, false));
+  std::vector<TermKey> gone;
+  for (const Row& row : kept) {  // tenant_id, term, field, lead_id
+    TermKey key(TextOf(row[1]), IntOr(row[2]), TextOf(row[3]));
+    if (wanted.erase(key) == 0) gone.push_back(std::move(key));
+  }
+
+  // Words that no lead had yet. A word is known when its first piece is there.
+  std::map<std::string, std::vector<std::string>> grams_of;
+  for (const auto& [term, field, lead] : wanted) {
+    if (!grams_of.contains(term)) grams_of[term] = GramsOf(term);
+  }
+  std::erase_if(grams_of, [](const auto& entry) { return entry.second.empty(); });
+  std::vector<Row> first_grams;
+  for (const auto& [term, grams] : grams_of) first_grams.push_back({grams.front(), term});
+  if (!first_grams.empty()) {
+    static const auto* const kByGram = new std::vector<std::string>{"gram", "term"};
+    ASSIGN_OR_RETURN(std::vector<Row> known,
+                     session.SelectRows(TermGramsTable(), tenant, *kByGram, first_grams, false));
+    for (const Row& row : known) grams_of.erase(std::string(TextOf(row[2])));
+  }
+
   std::vector<Row> rows;
-  for (const auto& [term, field, lead] : terms) rows.push_back({tenant.value, term, field, lead});
+  for (const auto& [term, field, lead] : wanted) rows.push_back({tenant.value, term, field, lead});
   if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(LeadTermsTable(), rows));
+  std::set<std::pair<std::string, std::string>> pieces;  // gram, term: the order of the key
+  for (const auto& [term, grams] : grams_of) {
+    for (const std::string& gram : grams) pieces.insert({gram, term});
+  }
   rows.clear();
-  for (const auto& [gram, lead] : grams) rows.push_back({tenant.value, gram, lead});
-  return rows.empty() ? absl::OkStatus() : session.InsertRows(LeadGramsTable(), rows);
+  for (const auto& [gram, term] : pieces) rows.push_back({tenant.value, gram, term});
+  if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(TermGramsTable(), rows));
+  return RemoveTerms(session, tenant, gone);
 }
 
 }  // namespace relais::storage

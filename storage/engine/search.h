@@ -1,8 +1,8 @@
 // Finding leads by words: by the beginning of a term, and by resemblance for what was mistyped.
 //
 // The index is two tables of equalities and ranges, which both engines serve under row-level
-// security without LIKE: lead_terms holds the folded words of a lead, lead_grams the three-letter
-// pieces of them.
+// security without LIKE: lead_terms holds the folded words of each lead, term_grams the
+// three-letter pieces of each distinct word. A word whose last lead goes takes its pieces with it.
 #pragma once
 
 #include <string>
@@ -23,7 +23,8 @@ namespace relais::storage {
 absl::StatusOr<std::vector<SearchHit>> SearchLeads(Session& session, const domain::TenantId& tenant,
                                                    absl::Span<const std::string> words, int limit);
 
-// Replaces all terms and grams of the leads. Inside a write transaction.
+// Makes `leads` the terms of those leads, writing only what differs. Inside a write transaction,
+// one at a time in a tenant.
 absl::Status ReplaceTerms(
     Session& session, const domain::TenantId& tenant,
     absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads);

@@ -127,11 +127,11 @@ const Table& LeadTermsTable() {
   return *kTable;
 }
 
-const Table& LeadGramsTable() {
+const Table& TermGramsTable() {
   static const Table* const kTable =
-      new Table{"lead_grams",
-                {"tenant_id", "gram", "lead_id"},
-                {{"tenant_id", kText}, {"gram", kText}, {"lead_id", kUuid}}};
+      new Table{"term_grams",
+                {"tenant_id", "gram", "term"},
+                {{"tenant_id", kText}, {"gram", kText}, {"term", kText}}};
   return *kTable;
 }
 
@@ -169,7 +169,7 @@ absl::Span<const Table* const> AllTables() {
       &BatchesTable(),
       &PersonKeysTable(),
       &LeadTermsTable(),
-      &LeadGramsTable(),
+      &TermGramsTable(),
       &ReactionsTable(),
   };
   return *kTables;

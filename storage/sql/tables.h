@@ -18,7 +18,7 @@ const Table& RequestLogTable();
 const Table& BatchesTable();
 const Table& PersonKeysTable();
 const Table& LeadTermsTable();
-const Table& LeadGramsTable();
+const Table& TermGramsTable();
 const Table& ReactionsTable();
 
 // Every table with a tenant: those above and the entities'.

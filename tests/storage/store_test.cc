@@ -689,9 +689,15 @@ TEST_P(StoreTest, SearchFindsBeginningsAndSmallSlips) {
   EXPECT_THAT(search({"dupond"}), SizeIs(1));
   EXPECT_THAT(search({"dupotn", "mar"}), SizeIs(1));
   EXPECT_THAT(search({"dupont", "paul"}), IsEmpty());
+  // A lead that changes its name is found by the new one only, also by what resembles it.
+  terms.pop_back();
+  terms[0].second = {{"marie", 1}, {"lefevre", 1}};
+  ASSERT_TRUE(store_->ReplaceSearchTerms(domain::TenantId("default"), terms, 4, 6).ok());
+  EXPECT_THAT(search({"dupond"}), IsEmpty());
+  EXPECT_THAT(search({"lefebre"}), SizeIs(1));
   EXPECT_EQ(store_->ReplaceSearchTerms(domain::TenantId("default"), {}, 1, 9).code(),
             absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(*store_->ReactionPosition(domain::TenantId("default"), "search"), 4);
+  EXPECT_EQ(*store_->ReactionPosition(domain::TenantId("default"), "search"), 6);
 }
 
 // ---- two servers, lost connections, sweeping --------------------------------------------------

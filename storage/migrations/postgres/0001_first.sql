@@ -136,9 +136,9 @@ CREATE INDEX leads_by_create_time ON leads (tenant_id, create_time, lead_id);
 CREATE INDEX leads_by_update_time ON leads (tenant_id, update_time, lead_id);
 CREATE INDEX leads_by_score ON leads (tenant_id, score, lead_id);
 CREATE INDEX leads_by_stage_and_score ON leads (tenant_id, stage, score, lead_id);
-CREATE INDEX leads_by_stage_time ON leads (tenant_id, milestones_stage_time, lead_id);
-CREATE INDEX leads_by_last_touch_time ON leads (tenant_id, milestones_last_touch_time, lead_id);
-CREATE INDEX leads_by_family_name ON leads (tenant_id, person_family_name, lead_id);
+CREATE INDEX leads_by_stage_time ON leads (tenant_id, (COALESCE(milestones_stage_time, 0)), lead_id);
+CREATE INDEX leads_by_last_touch_time ON leads (tenant_id, (COALESCE(milestones_last_touch_time, 0)), lead_id);
+CREATE INDEX leads_by_family_name ON leads (tenant_id, (COALESCE(person_family_name, '')), lead_id);
 CREATE INDEX leads_by_owner ON leads (tenant_id, owner, lead_id);
 CREATE INDEX leads_due_for_score ON leads (tenant_id, next_score_time)
   WHERE next_score_time IS NOT NULL;
@@ -423,13 +423,13 @@ CREATE TABLE lead_terms (
 );
 CREATE INDEX lead_terms_by_lead ON lead_terms (tenant_id, lead_id);
 
-CREATE TABLE lead_grams (
+-- The three-letter pieces of the distinct terms: a name that a thousand leads share costs one word.
+CREATE TABLE term_grams (
   tenant_id TEXT COLLATE "C" NOT NULL,
   gram TEXT COLLATE "C" NOT NULL,
-  lead_id UUID NOT NULL,
-  PRIMARY KEY (tenant_id, gram, lead_id)
+  term TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (tenant_id, gram, term)
 );
-CREATE INDEX lead_grams_by_lead ON lead_grams (tenant_id, lead_id);
 
 -- Position and lease of each background reader of the feed.
 CREATE TABLE reactions (
@@ -529,9 +529,9 @@ ALTER TABLE lead_terms ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_terms FORCE ROW LEVEL SECURITY;
 CREATE POLICY lead_terms_of_tenant ON lead_terms
   USING (tenant_id = current_setting('app.tenant', true));
-ALTER TABLE lead_grams ENABLE ROW LEVEL SECURITY;
-ALTER TABLE lead_grams FORCE ROW LEVEL SECURITY;
-CREATE POLICY lead_grams_of_tenant ON lead_grams
+ALTER TABLE term_grams ENABLE ROW LEVEL SECURITY;
+ALTER TABLE term_grams FORCE ROW LEVEL SECURITY;
+CREATE POLICY term_grams_of_tenant ON term_grams
   USING (tenant_id = current_setting('app.tenant', true));
 ALTER TABLE reactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE reactions FORCE ROW LEVEL SECURITY;
@@ -546,7 +546,7 @@ $$;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
   tenants, feed_counters, leads, lead_identities, touchpoints, consents, assessments, opportunities,
   opportunity_keys, users, user_keys, teams, team_keys, imports, operations, request_log, batches,
-  person_keys, lead_terms, lead_grams, reactions
+  person_keys, lead_terms, term_grams, reactions
 TO relais_app;
 -- The log only grows.
 GRANT SELECT, INSERT ON events TO relais_app;

@@ -106,9 +106,9 @@ CREATE INDEX leads_by_create_time ON leads (tenant_id, create_time, lead_id);
 CREATE INDEX leads_by_update_time ON leads (tenant_id, update_time, lead_id);
 CREATE INDEX leads_by_score ON leads (tenant_id, score, lead_id);
 CREATE INDEX leads_by_stage_and_score ON leads (tenant_id, stage, score, lead_id);
-CREATE INDEX leads_by_stage_time ON leads (tenant_id, milestones_stage_time, lead_id);
-CREATE INDEX leads_by_last_touch_time ON leads (tenant_id, milestones_last_touch_time, lead_id);
-CREATE INDEX leads_by_family_name ON leads (tenant_id, person_family_name, lead_id);
+CREATE INDEX leads_by_stage_time ON leads (tenant_id, (COALESCE(milestones_stage_time, 0)), lead_id);
+CREATE INDEX leads_by_last_touch_time ON leads (tenant_id, (COALESCE(milestones_last_touch_time, 0)), lead_id);
+CREATE INDEX leads_by_family_name ON leads (tenant_id, (COALESCE(person_family_name, '')), lead_id);
 CREATE INDEX leads_by_owner ON leads (tenant_id, owner, lead_id);
 CREATE INDEX leads_due_for_score ON leads (tenant_id, next_score_time)
   WHERE next_score_time IS NOT NULL;
@@ -393,13 +393,13 @@ CREATE TABLE lead_terms (
 );
 CREATE INDEX lead_terms_by_lead ON lead_terms (tenant_id, lead_id);
 
-CREATE TABLE lead_grams (
+-- The three-letter pieces of the distinct terms: a name that a thousand leads share costs one word.
+CREATE TABLE term_grams (
   tenant_id TEXT NOT NULL,
   gram TEXT NOT NULL,
-  lead_id TEXT NOT NULL,
-  PRIMARY KEY (tenant_id, gram, lead_id)
-);
-CREATE INDEX lead_grams_by_lead ON lead_grams (tenant_id, lead_id);
+  term TEXT NOT NULL,
+  PRIMARY KEY (tenant_id, gram, term)
+) WITHOUT ROWID;
 
 -- Position and lease of each background reader of the feed.
 CREATE TABLE reactions (
