@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <map>
 #include <sstream>
@@ -89,11 +90,7 @@ std::string RunCommand(const std::vector<std::string>& command) {
   return text;
 }
 
-ServerProcess::ServerProcess(const std::string& relaisd, const std::string& database,
-                             const std::string& key_file, std::vector<std::string> flags) {
-  std::vector<std::string> command = {relaisd, "--database=" + database, "--key_file=" + key_file,
-                                      "--listen=127.0.0.1:0", "--log_level=error"};
-  command.insert(command.end(), flags.begin(), flags.end());
+ServerProcess::ServerProcess(const std::vector<std::string>& command) {
   const Started child = Start(command, /*errors_too=*/false);
   pid_ = child.pid;
   output_ = child.output;
@@ -102,7 +99,7 @@ ServerProcess::ServerProcess(const std::string& relaisd, const std::string& data
   const std::string listening = "listening on ";
   if (line.rfind(listening, 0) != 0) {
     Stop();
-    throw std::runtime_error("relaisd did not start: " + line);
+    throw std::runtime_error(command.front() + " did not start: " + line);
   }
   address_ = line.substr(listening.size());
 }
@@ -112,7 +109,10 @@ ServerProcess::~ServerProcess() { Stop(); }
 void ServerProcess::Stop() {
   if (pid_ < 0) return;
   kill(pid_, SIGTERM);
-  WaitFor(pid_);
+  const int status = WaitFor(pid_);
+  if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM) {
+    std::cerr << "a server died of signal " << WTERMSIG(status) << std::endl;
+  }
   close(output_);
   pid_ = -1;
 }

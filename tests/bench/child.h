@@ -13,12 +13,11 @@ namespace relais::bench {
 // that, when it fails.
 std::string RunCommand(const std::vector<std::string>& command);
 
-// A relaisd, killed with this process at the latest.
+// A server that prints "listening on ADDRESS", killed with this process at the latest.
 class ServerProcess {
  public:
   // Returns once it listens.
-  ServerProcess(const std::string& relaisd, const std::string& database,
-                const std::string& key_file, std::vector<std::string> flags = {});
+  explicit ServerProcess(const std::vector<std::string>& command);
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
   ~ServerProcess();

@@ -23,7 +23,7 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
-#include <optional>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <set>
 #include <stdexcept>
@@ -60,7 +60,7 @@ struct Settings {
   std::chrono::milliseconds time{4000};
   int64_t large = 0;
   std::set<std::string> only;
-  std::string relaisd, json, load;
+  std::string relaisd, go_peer, json, load;
   int in_flight = 256;
 };
 
@@ -158,6 +158,8 @@ class Bench {
   std::vector<Comparison> Run() {
     Section({"capture_vs_statements", "capture_vs_function", "pg_cpu_vs_statements"},
             [this] { Captures(); });
+    if (!settings_.quick) Section({"capture_vs_counted"}, [this] { CapturesCounted(); });
+    Section({"capture_vs_go"}, [this] { CapturesInGo(); });
     Section({"capture_sqlite_vs_loop"}, [this] { CapturesOnSqlite(); });
     Section({"get_vs_pgbench", "get_vs_empty"}, [this] { Gets(); });
     Section({"list_vs_pgbench"}, [this] { Lists(); });
@@ -189,9 +191,9 @@ class Bench {
   void MakeSeed() {
     seed_ = pg_.CreateDatabase();
     {
-      ServerProcess server(settings_.relaisd, pg_.DSN(seed_), KeyFile());
+      ServerProcess server(Relaisd(pg_.DSN(seed_), KeyFile()));
       CaptureOne(server.address());
-      CatchUp(seed_);
+      CatchUp(server);
     }
     model_ = ReadPostgresTemplate(pg_.DSN(seed_), kTemplatePerson);
     std::string function =
@@ -216,6 +218,10 @@ class Bench {
       statements_ += InsertSql(model_, row, "(:k)::bigint") + ";\n";
     }
     statements_ += "COMMIT;\n";
+    counted_ = Counted(statements_);
+    std::vector<std::string> peer = {FindSql("$1")};
+    for (const TemplateRow& row : model_.rows) peer.push_back(InsertSql(model_, row, "$1"));
+    std::ofstream(folder_ / "statements.json") << nlohmann::json(peer).dump();
     function_call_ = "\\set n :n + 1\n\\set k :n * " + std::to_string(kClientsAtMost) +
                      " + :client_id\nSELECT bench_capture(:k);\n";
     Note("a capture writes " + std::to_string(model_.rows.size()) + " rows" + [this] {
@@ -223,6 +229,21 @@ class Bench {
       for (const TemplateRow& row : model_.rows) list += (list.empty() ? ": " : ", ") + row.table;
       return list;
     }());
+  }
+
+  // The script with a counter row in place of the sequence: numbers without gaps, in the order of
+  // commits, as the server's. The row is locked from before the events to the commit.
+  static std::string Counted(std::string script) {
+    const std::string next = "nextval('bench_event_number')";
+    int64_t events = 0;
+    for (size_t at = script.find(next); at != std::string::npos; at = script.find(next)) {
+      script.replace(at, next.size(), "(:last)::bigint - " + std::to_string(events++));
+    }
+    const size_t first = script.find("INSERT INTO events");
+    script.insert(first, "UPDATE feed_counters SET last_number = last_number + " +
+                             std::to_string(events) +
+                             " WHERE tenant_id = 'default' RETURNING last_number AS last \\gset\n");
+    return script;
   }
 
   std::string KeyFile() const { return folder_ / "key"; }
@@ -261,31 +282,35 @@ class Bench {
     return filled_;
   }
 
+  std::vector<std::string> Relaisd(const std::string& database, const std::string& key_file) const {
+    return {settings_.relaisd, "--database=" + database, "--key_file=" + key_file,
+            "--listen=127.0.0.1:0", "--log_level=error"};
+  }
+
   std::unique_ptr<ServerProcess> Serve(const std::string& database,
-                                       std::vector<std::string> flags = {}) {
-    return std::make_unique<ServerProcess>(settings_.relaisd, pg_.DSN(database), KeyFile(),
-                                           std::move(flags));
+                                       const std::vector<std::string>& flags = {}) {
+    std::vector<std::string> command = Relaisd(pg_.DSN(database), KeyFile());
+    command.insert(command.end(), flags.begin(), flags.end());
+    return std::make_unique<ServerProcess>(command);
   }
 
   std::string BareDsn(const std::string& database) const { return pg_.DSN(database, "bench_app"); }
 
   // The search index follows the feed in the background; the other side of a pair must not pay for
-  // what this one left behind. Returns the seconds it took.
-  double CatchUp(const std::string& database) {
+  // what this one left behind. Returns, in seconds, how long the server and the database went on.
+  double CatchUp(const ServerProcess& server) const {
+    constexpr double kRest = 20'000;  // microseconds of processor time in each look
     const auto start = steady_clock::now();
+    auto used = [&] { return CpuMicros(server.pid()) + TreeCpuMicros(postmaster_); };
+    double before = used();
     while (steady_clock::now() - start < kCatchUp) {
-      const std::string behind = pg_.Execute(
-          database,
-          "SELECT (SELECT last_number FROM feed_counters WHERE tenant_id = 'default') - COALESCE("
-          "(SELECT min(position) FROM reactions WHERE tenant_id = 'default' AND name = 'search'), "
-          "0)");
-      // Passed over events are kept in memory only: a stable small rest is none.
-      if (std::stoll(behind) <= 1) return SecondsSince(start);
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      if (behind == last_behind_ && SecondsSince(start) > 3) return SecondsSince(start);
-      last_behind_ = behind;
+      const double seconds = SecondsSince(start);
+      std::this_thread::sleep_for(std::chrono::milliseconds(250));
+      const double now = used();
+      if (now - before < kRest) return seconds;
+      before = now;
     }
-    throw std::runtime_error("the search index does not catch up");
+    throw std::runtime_error("a server does not come to rest");
   }
 
   void Settle() { pg_.Execute("postgres", "CHECKPOINT"); }
@@ -405,7 +430,7 @@ class Bench {
              measured = Load(Watched(Plan(256), *server), {client.NewPeople()});
              std::ostringstream note;
              note << "capture: " << Micros(measured) << "; search index behind for "
-                  << std::setprecision(2) << CatchUp(ours) << " s";
+                  << std::setprecision(2) << CatchUp(*server) << " s";
              Note(note.str());
            },
            [&](int) {
@@ -428,14 +453,79 @@ class Bench {
     Keep({statements, function, cpu});
   }
 
+  void CapturesCounted() {
+    const std::string ours = NewDatabase(), theirs = NewDatabase();
+    auto server = Serve(ours);
+    LeadClient client(server->address());
+    const PgbenchRun best = Best(theirs, counted_, "statements with a counter row");
+    Comparison comparison("capture_vs_counted", "1/s");
+    double measured = 0, bare = 0;
+    Pairs({[&](int) {
+             Settle();
+             measured = Load(Plan(256), {client.NewPeople()}).rate;
+             CatchUp(*server);
+           },
+           [&](int) {
+             Settle();
+             bare = RunScript(theirs, counted_, best).rate;
+           }},
+          [&] { comparison.Add(measured, bare); });
+    Keep({comparison});
+  }
+
+  void CapturesInGo() {
+    if (!fs::exists(settings_.go_peer)) {
+      Note("NOT MEASURED: capture_vs_go: tests/bench/peers/go/build.sh builds the peer");
+      return;
+    }
+    const std::string ours = NewDatabase(), theirs = NewDatabase();
+    auto server = Serve(ours);
+    auto peer_with = [&](int connections) {
+      return std::make_unique<ServerProcess>(
+          std::vector<std::string>{settings_.go_peer, BareDsn(theirs), folder_ / "statements.json",
+                                   std::to_string(connections)});
+    };
+    int best = 0;
+    double best_rate = 0;
+    for (int connections : {8, 16, 32}) {
+      auto peer = peer_with(connections);
+      LeadClient to_peer(peer->address());
+      LoadPlan plan = Plan(256);
+      plan.measured = std::chrono::milliseconds(settings_.quick ? 700 : 2000);
+      const double rate = Load(plan, {to_peer.NewPeople()}).rate;
+      if (rate > best_rate) {
+        best_rate = rate;
+        best = connections;
+      }
+    }
+    Note("the Go peer is quickest with " + std::to_string(best) + " connections");
+    auto peer = peer_with(best);
+    LeadClient client(server->address()), to_peer(peer->address());
+    Comparison comparison("capture_vs_go", "1/s");
+    double measured = 0, of_peer = 0;
+    Pairs({[&](int) {
+             Settle();
+             measured = Load(Plan(256), {client.NewPeople()}).rate;
+             CatchUp(*server);
+           },
+           [&](int) {
+             Settle();
+             const LoadResult result = Load(Watched(Plan(256), *peer), {to_peer.NewPeople()});
+             Note("the Go peer: " + Micros(result));
+             of_peer = result.rate;
+           }},
+          [&] { comparison.Add(measured, of_peer); });
+    Keep({comparison});
+  }
+
   void CapturesOnSqlite() {
     const fs::path ours = folder_ / "ours.db", theirs = folder_ / "theirs.db";
     {
-      ServerProcess server(settings_.relaisd, "sqlite:" + theirs.string(), KeyFile() + ".sqlite");
+      ServerProcess server(Relaisd("sqlite:" + theirs.string(), KeyFile() + ".sqlite"));
       CaptureOne(server.address());
     }
     const CaptureTemplate model = ReadSqliteTemplate(theirs, kTemplatePerson);
-    ServerProcess server(settings_.relaisd, "sqlite:" + ours.string(), KeyFile() + ".sqlite");
+    ServerProcess server(Relaisd("sqlite:" + ours.string(), KeyFile() + ".sqlite"));
     LeadClient client(server.address());
     Comparison comparison("capture_sqlite_vs_loop", "1/s");
     double measured = 0, bare = 0;
@@ -445,24 +535,13 @@ class Bench {
              const LoadResult result = Load(plan, {client.NewPeople()});
              measured = result.rate;
              Note("capture on SQLite: " + Micros(result));
-             WaitForQuiet(server.pid());
+             CatchUp(server);
            },
            [&](int) {
              bare = RunBareSqlite(theirs, model, TakeNumbers(10'000'000), settings_.time);
            }},
           [&] { comparison.Add(measured, bare); });
     Keep({comparison});
-  }
-
-  // Until a process uses less than a twentieth of a processor.
-  static void WaitForQuiet(pid_t pid) {
-    const auto start = steady_clock::now();
-    while (steady_clock::now() - start < kCatchUp) {
-      const double before = CpuMicros(pid);
-      std::this_thread::sleep_for(std::chrono::milliseconds(400));
-      if (CpuMicros(pid) - before <= 20'000) return;
-    }
-    throw std::runtime_error("a server does not come to rest");
   }
 
   std::string LeadColumns() const {
@@ -543,7 +622,7 @@ class Bench {
     Pairs({[&](int) {
              Settle();
              measured = Median(Load(Plan(callers), {client.NewPeople()}).micros);
-             CatchUp(ours);
+             CatchUp(*server);
            },
            [&](int) {
              Settle();
@@ -561,14 +640,14 @@ class Bench {
     LeadClient to_batching(batching->address()), to_single(single->address());
     Comparison comparison("capture_p99_16_vs_single", "us");
     double measured = 0, bare = 0;
-    auto side = [this](LeadClient& client, const std::string& database, double& p99) {
+    auto side = [this](LeadClient& client, const ServerProcess& server, double& p99) {
       Settle();
       p99 = Quantile(Load(Plan(16), {client.NewPeople()}).micros, 0.99);
-      CatchUp(database);
+      CatchUp(server);
     };
-    Pairs(
-        {[&](int) { side(to_batching, many, measured); }, [&](int) { side(to_single, one, bare); }},
-        [&] { comparison.Add(measured, bare); });
+    Pairs({[&](int) { side(to_batching, *batching, measured); },
+           [&](int) { side(to_single, *single, bare); }},
+          [&] { comparison.Add(measured, bare); });
     Keep({comparison});
   }
 
@@ -584,7 +663,7 @@ class Bench {
     LoadPlan plan = Plan(256);
     plan.warm_up = std::chrono::milliseconds(0);
     while (next < known) Load(plan, {client.Captures([&] { return first + next++ % known; })});
-    CatchUp(database);
+    CatchUp(*server);
     Comparison comparison("hot_keys_vs_uniform", "1/s");
     double hot = 0, uniform = 0;
     std::uniform_int_distribution<int64_t> anybody(0, known - 1), few(0, kHot - 1);
@@ -595,13 +674,13 @@ class Bench {
                           return first + (percent(random_) < 70 ? few(random_) : anybody(random_));
                         })})
                        .rate;
-             CatchUp(database);
+             CatchUp(*server);
            },
            [&](int) {
              Settle();
              uniform =
                  Load(Plan(256), {client.Captures([&] { return first + anybody(random_); })}).rate;
-             CatchUp(database);
+             CatchUp(*server);
            }},
           [&] { comparison.Add(hot, uniform); });
     Keep({comparison});
@@ -618,12 +697,12 @@ class Bench {
              LeadClient to_second(second->address());
              Settle();
              two = Load(Plan(256), {to_first.NewPeople(), to_second.NewPeople()}).rate;
-             CatchUp(database);
+             CatchUp(*first);
            },
            [&](int) {
              Settle();
              one = Load(Plan(256), {to_first.NewPeople()}).rate;
-             CatchUp(database);
+             CatchUp(*first);
            }},
           [&] { comparison.Add(two, one); });
     Keep({comparison});
@@ -762,12 +841,12 @@ class Bench {
     Pairs({[&](int) {
              Settle();
              big = Load(Plan(256), {to_large.NewPeople()}).rate;
-             CatchUp(large);
+             CatchUp(*of_large);
            },
            [&](int) {
              Settle();
              little = Load(Plan(256), {to_small.NewPeople()}).rate;
-             CatchUp(small);
+             CatchUp(*of_small);
            }},
           [&] { capture.Add(big, little); });
     Keep({get, capture, list});
@@ -786,7 +865,7 @@ class Bench {
   testing::PgCluster& pg_;
   fs::path folder_;
   pid_t postmaster_ = -1;
-  std::string seed_, filled_, statements_, function_call_, last_behind_;
+  std::string seed_, filled_, statements_, counted_, function_call_;
   CaptureTemplate model_;
   int databases_ = 0;
   std::mt19937_64 random_{1};
@@ -815,6 +894,7 @@ int LoadOnly(const Settings& settings) {
 int Main(int argc, char** argv) {
   Settings settings;
   settings.relaisd = fs::read_symlink("/proc/self/exe").parent_path() / "../../server/relaisd";
+  settings.go_peer = fs::read_symlink("/proc/self/exe").parent_path() / "peers/go/go_peer";
   std::vector<std::string> only;
   int pairs = 0, milliseconds = 0;
   CLI::App app("relais_bench: the server beside pgbench, bare SQLite and bare gRPC, in one run");
@@ -826,6 +906,7 @@ int Main(int argc, char** argv) {
   app.add_option("--pairs", pairs, "pairs of each comparison");
   app.add_option("--time", milliseconds, "milliseconds of each side of a pair");
   app.add_option("--relaisd", settings.relaisd, "the server");
+  app.add_option("--go_peer", settings.go_peer, "the server of tests/bench/peers/go");
   app.add_option("--load", settings.load, "only capture at the server at this address");
   app.add_option("--in-flight", settings.in_flight, "calls in flight of --load");
   CLI11_PARSE(app, argc, argv);
