@@ -22,13 +22,22 @@ std::string IdSql(const std::string& number, int what) {
 v1::CaptureLeadRequest CaptureOf(int64_t person, int64_t call) {
   static constexpr const char* kGiven[] = {"Anna", "Ben",   "Carla", "David",
                                            "Eva",  "Felix", "Greta", "Hugo"};
+  // 4608 family names: as in life, most names are met again.
+  static constexpr const char* kFirst[] = {
+      "Al",  "Ber", "Cor", "Dun", "Eber", "Fal",  "Gar", "Hol", "Im", "Jor", "Kal", "Lind",
+      "Mar", "Nor", "Ost", "Pel", "Quer", "Rein", "Sal", "Tor", "Ul", "Ver", "Wal", "Zim"};
+  static constexpr const char* kSecond[] = {"a",  "be",  "den", "fel", "gen", "ho", "in", "ka",
+                                            "le", "mer", "no",  "per", "ra",  "se", "ti", "wo"};
+  static constexpr const char* kThird[] = {"bach",  "berg", "dorf",  "feld", "hoff", "mann",
+                                           "meier", "rath", "stein", "thal", "wald", "wick"};
   const std::string number = std::to_string(person);
   v1::CaptureLeadRequest request;
   v1::Lead& lead = *request.mutable_lead();
   lead.set_market(v1::MARKET_B2B);
   v1::Person& who = *lead.mutable_person();
   who.set_given_name(kGiven[person % 8]);
-  who.set_family_name("Family" + number);
+  who.set_family_name(std::string(kFirst[person % 24]) + kSecond[person / 24 % 16] +
+                      kThird[person / 384 % 12]);
   who.add_emails()->set_address("person" + number + "@example.com");
   who.set_job_title("Head of Purchasing");
   who.set_country("DE");
