@@ -106,6 +106,16 @@ absl::Status AddSimilarMatches(Session& session, const domain::TenantId& tenant,
   return absl::OkStatus();
 }
 
+// Whether misspellings of a term are looked for: words of letters, and telephone numbers. Codes,
+// whole addresses and the numbers in them are typed in by copying; their pieces would fill the
+// index with words that occur once.
+bool HasGrams(std::string_view term, int64_t field) {
+  constexpr int64_t kPhoneField = 4;
+  return field == kPhoneField || std::none_of(term.begin(), term.end(), [](char c) {
+           return c == '@' || (c >= '0' && c <= '9');
+         });
+}
+
 using TermKey = std::tuple<std::string, int64_t, std::string>;  // term, field, lead
 
 absl::Status RemoveTerms(Session& session, const domain::TenantId& tenant,
@@ -228,7 +238,7 @@ absl::Status ReplaceTerms(
   // Words that no lead had yet. A word is known when its first piece is there.
   std::map<std::string, std::vector<std::string>> grams_of;
   for (const auto& [term, field, lead] : wanted) {
-    if (!grams_of.contains(term)) grams_of[term] = GramsOf(term);
+    if (HasGrams(term, field) && !grams_of.contains(term)) grams_of[term] = GramsOf(term);
   }
   std::erase_if(grams_of, [](const auto& entry) { return entry.second.empty(); });
   std::vector<Row> first_grams;

@@ -28,9 +28,15 @@ using Clock = std::chrono::steady_clock;
 // Any number that no other program is likely to take: "relais" on a telephone's keys.
 constexpr char kMigrationLock[] = "SELECT pg_advisory_xact_lock(735247)";
 
+// A generic plan is made once, often while the tables are empty, and then kept while they grow:
+// measured, lookups by key read the whole tenant. Planning with the values costs 0.1 ms a
+// statement, and a statement serves a whole batch.
+constexpr char kSettings[] =
+    "SET client_min_messages = warning; SET plan_cache_mode = force_custom_plan";
+
 // A writer that hangs must not hold row locks for ever; what waits for one gives up first.
 constexpr char kWriterSettings[] =
-    "SET plan_cache_mode = force_generic_plan; SET lock_timeout = '5s';"
+    "SET lock_timeout = '5s';"
     "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';"
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'";
@@ -109,7 +115,7 @@ class PostgresSession final : public SociSession {
   }
 
   absl::Status Prepare(Purpose purpose) {
-    RETURN_IF_ERROR(Script("SET client_min_messages = warning"));
+    RETURN_IF_ERROR(Script(kSettings));
     if (purpose == Purpose::kMigrate) return absl::OkStatus();
     if (purpose == Purpose::kWrite) RETURN_IF_ERROR(Script(kWriterSettings));
     Result answer(PQexec(connection_, kNeedsRole));
@@ -209,9 +215,16 @@ class PostgresSession final : public SociSession {
     }
     std::vector<Cell> guards(old_revisions.begin(), old_revisions.end());
     Append(where, "t.revision = ", arrays.Add(ColumnType::kInteger, ArrayLiteral(guards)));
+    // The keys once more as a list: whichever side the planner begins with, it reads these rows
+    // only.
+    const size_t id = KeyColumns(table).back();
+    Row params = arrays.params();
+    params.emplace_back(ArrayLiteral(rows, id));
     std::string sql =
-        Concat("UPDATE ", table.name, " AS t SET ", set, " FROM ", arrays.From(), " WHERE ", where);
-    ASSIGN_OR_RETURN(int64_t updated, Run(sql, arrays.params(), {}, nullptr));
+        Concat("UPDATE ", table.name, " AS t SET ", set, " FROM ", arrays.From(), " WHERE ", where,
+               " AND t.", table.columns[id].name, " = ANY(", Placeholder(params.size()),
+               "::", ArrayTypeOf(table.columns[id].type), ")");
+    ASSIGN_OR_RETURN(int64_t updated, Run(sql, params, {}, nullptr));
     if (updated != static_cast<int64_t>(rows.size())) {
       return Fail(ConflictError(Concat("stale revision in ", table.name)));
     }
@@ -227,21 +240,25 @@ class PostgresSession final : public SociSession {
     std::vector<Row> rows;
     if (distinct.empty()) return rows;
     Arrays arrays;
-    std::string on;
-    for (size_t i = 0; i < columns.size(); ++i) {
-      Append(on, i == 0 ? "" : " AND ", "t.", match[i], " = ",
-             arrays.Add(table.columns[columns[i]].type, ArrayLiteral(distinct, i)));
-    }
-    std::string list, order;
+    std::string list, order, on;
     for (const Column& column : table.columns) {
       Append(list, list.empty() ? "t." : ", t.", column.name);
     }
     for (const std::string& name : table.key) Append(order, order.empty() ? "t." : ", t.", name);
+    for (size_t i = 0; i < columns.size(); ++i) {
+      Append(on, i == 0 ? "" : " AND ", "t.", match[i], " = ",
+             arrays.Add(table.columns[columns[i]].type, ArrayLiteral(distinct, i)));
+    }
     Row params = arrays.params();
     params.emplace_back(tenant.value);
-    std::string sql = Concat("SELECT ", list, " FROM ", table.name, " AS t JOIN ", arrays.From(),
-                             " ON ", on, " WHERE t.tenant_id = ", Placeholder(params.size()),
-                             " ORDER BY ", order, lock ? " FOR UPDATE OF t" : "");
+    const std::string where =
+        Concat(" WHERE t.tenant_id = ", Placeholder(params.size()), " AND ", on);
+    // The rows of each key are looked up for themselves, in the order of the keys: OFFSET 0 keeps
+    // the planner from reading the table first and the keys for each of its rows, which looks cheap
+    // while it knows nothing of the table yet.
+    const std::string sql = Concat(
+        "SELECT ", list, " FROM ", arrays.From(), " CROSS JOIN LATERAL (SELECT t.* FROM ",
+        table.name, " AS t", where, lock ? " FOR UPDATE" : "", " OFFSET 0) AS t ORDER BY ", order);
     RETURN_IF_ERROR(Run(sql, params, TypesOf(table), &rows).status());
     return rows;
   }

@@ -1057,7 +1057,7 @@ TEST_F(PostgresSessionTest, SettingsOfAWriterAreThoseOfTheDesign) {
   session_ = Open(TransactionMode::kWrite);
   Begin();
   for (const auto& [name, value] :
-       std::map<std::string, std::string>{{"plan_cache_mode", "force_generic_plan"},
+       std::map<std::string, std::string>{{"plan_cache_mode", "force_custom_plan"},
                                           {"synchronous_commit", "on"},
                                           {"lock_timeout", "5s"},
                                           {"transaction_isolation", "read committed"},
