@@ -108,10 +108,18 @@ ServerProcess::~ServerProcess() { Stop(); }
 
 void ServerProcess::Stop() {
   if (pid_ < 0) return;
-  kill(pid_, SIGTERM);
-  const int status = WaitFor(pid_);
-  if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM) {
-    std::cerr << "a server died of signal " << WTERMSIG(status) << std::endl;
+  // One that has ended before it was told to is worth a word: its figures are not.
+  int status = 0;
+  if (waitpid(pid_, &status, WNOHANG) == pid_) {
+    std::cerr << "a server had ended by itself: "
+              << (WIFSIGNALED(status) ? "signal " : "exit code ")
+              << (WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) << std::endl;
+  } else {
+    kill(pid_, SIGTERM);
+    status = WaitFor(pid_);
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM) {
+      std::cerr << "a server died of signal " << WTERMSIG(status) << " as it stopped" << std::endl;
+    }
   }
   close(output_);
   pid_ = -1;

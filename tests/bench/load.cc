@@ -6,6 +6,9 @@ namespace relais::bench {
 
 using std::chrono::steady_clock;
 
+// A server that is gone refuses thousands of calls a second: no use in going on.
+constexpr int64_t kFailuresAtMost = 100;
+
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -66,6 +69,7 @@ LoadResult RunLoad(const LoadPlan& plan, const std::vector<StartCall>& starts) {
         }
       }
     }
+    if (result.failed >= kFailuresAtMost) finished = true;
     if (!finished) start();
   }
   queue.Shutdown();
