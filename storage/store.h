@@ -8,6 +8,8 @@
 //   - A body is pure but for the WriteTxn: it may be run several times and must give the same
 //   result
 //     each time. It captures values, never references to a handler's frame.
+//   - What is too heavy for a batch goes through `Store::WriteSlices`, or `Store::Write` with many
+//     units: it has a queue of its own and runs beside the batches, so that it does not delay them.
 //   - A body that returns an error leaves no trace and fails alone.
 //   - A body reads only what its keys name. Reading anything else is served by a query of its own
 //   in
@@ -16,9 +18,11 @@
 // for writes.
 //
 // Errors, for both: those of the body; Expired (DEADLINE_EXCEEDED) when the deadline passed in the
-// queue; Overloaded (RESOURCE_EXHAUSTED) when the queue is full; StorageUnavailable (UNAVAILABLE)
-// when the database is away or contention did not clear; OutcomeUnknown (UNAVAILABLE) when a commit
-// could be neither confirmed nor excluded; INTERNAL otherwise.
+// queue; Overloaded (RESOURCE_EXHAUSTED, with the time that the backlog takes) when the queue or
+// the tenant's share of it is full, or so long that the deadline would pass in it;
+// StorageUnavailable (UNAVAILABLE) when the database is away or contention did not clear;
+// OutcomeUnknown (UNAVAILABLE) when a commit could be neither confirmed nor excluded; INTERNAL
+// otherwise.
 #pragma once
 
 #include <atomic>
@@ -306,8 +310,16 @@ struct StoreOptions {
   int max_batch = 64;      // units in one transaction
   int writer_threads = 1;  // SQLite: always 1
   int reader_threads = 2;
-  int max_queued_units = 4096;  // past it: Overloaded
+  // Past these: Overloaded.
+  int max_queued_units = 4096;
   int max_queued_reads = 4096;
+  int max_queued_items = 16'384;  // of long work
+  // How long a slice of long work may take; 0: 10 ms on SQLite, where it holds up the batches,
+  // longer on PostgreSQL, where it only shares the machine with them.
+  std::chrono::microseconds slice_time{0};
+  // Called on the writing thread before each transaction, with the weight of its units. Whatever it
+  // does slows storage down: the way of tests and of relaisd's failpoint to a slow disk.
+  std::function<void(int units)> before_transaction;
   // Test modes.
   bool unnamed_reads_fail = false;
   bool run_bodies_twice = false;
@@ -319,15 +331,31 @@ using ReadBody = std::function<absl::Status(ReadTxn&)>;
 using ReadDone = std::function<void(absl::Status)>;
 using LeadDone = std::function<void(absl::StatusOr<std::optional<domain::Lead>>)>;
 
+// Long work on many items: `keys` and `body` are asked for the items [first, first + count), as
+// often and with such counts as the store sees fit, in order. What Write says of keys and bodies
+// holds for each slice. With no items there is one empty slice.
+struct Slices {
+  int items = 0;
+  std::function<Keys(int first, int count)> keys;
+  std::function<absl::Status(WriteTxn&, int first, int count)> body;
+};
+
 // Thread-safe.
 class Store {
  public:
   virtual ~Store() = default;
 
   // `units` (1 for ordinary calls) is what a batch call counts for in the queue: it is admitted
-  // whole or refused whole. With `validate_only` the body runs and its effects are dropped.
+  // whole or refused whole, and one that would fill a batch alone is a transaction of its own
+  // beside the batches. With `validate_only` the body runs and its effects are dropped.
   virtual void Write(Call call, Keys keys, Body body, Done done, bool validate_only = false,
                      int units = 1) = 0;
+  // Admitted whole or refused whole; then one transaction a slice, each short, with batches and the
+  // slices of other tenants in between. `done` gets the last slice's place. A slice that fails ends
+  // the work with its error, as do deadline and cancellation between two slices: what was committed
+  // stays, so the body must be such that the whole work may be sent again. With `validate_only` all
+  // items are one slice, since a slice would not see what the one before it did.
+  virtual void WriteSlices(Call call, Slices work, Done done, bool validate_only = false) = 0;
   virtual void Read(Call call, ReadBody body, ReadDone done) = 0;
   // One lead by id; nullopt when there is none. What many callers of a tenant ask for at the same
   // time is answered by one query. Errors as for Read.

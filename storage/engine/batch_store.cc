@@ -18,18 +18,38 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr int kMaxTries = 5;                           // runs of one unit before UNAVAILABLE
-constexpr size_t kMaxPointReads = 256;                 // leads in one query
-constexpr int64_t kRetryAfterMillis = 200;             // told to callers that are sent away
+constexpr int kMaxTries = 5;                // runs of one unit before UNAVAILABLE
+constexpr size_t kMaxPointReads = 256;      // leads in one query
+constexpr int64_t kRetryAfterMillis = 200;  // told when nobody knows how long it takes
+constexpr int64_t kLeastRetryMillis = 50;   // told when the backlog takes less
+constexpr int64_t kMostRetryMillis = 30'000;
+constexpr auto kSweepPause = std::chrono::milliseconds(20);  // between two looks at a full queue
+// A call is let in when it would wait at most this part of the time that it has.
+constexpr int kPatience = 2;
+constexpr auto kSqliteSlice = std::chrono::milliseconds(10);
+constexpr auto kPostgresSlice = std::chrono::milliseconds(50);
+constexpr int kLeastSlice = 8;                         // items
 constexpr auto kSettleTime = std::chrono::seconds(5);  // to learn a commit's outcome at the most
 constexpr auto kSettlePause = std::chrono::milliseconds(50);
 constexpr auto kProbePause = std::chrono::seconds(1);  // between two looks at a lost database
 const domain::TenantId kProbeTenant("default");
 constexpr int64_t kRequestLogMicros = 7 * domain::kMicrosPerDay;  // contract: kept for 7 days
 
-bool Expired(const Call& call) {
-  return steady_clock::now() >= call.deadline ||
-         (call.cancelled != nullptr && call.cancelled->load(std::memory_order_relaxed));
+bool Expired(const Call& call) { return Expired(call, steady_clock::now()); }
+
+int64_t RetryAfterMillis(Pace::Duration wait) {
+  return std::clamp<int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(),
+                             kLeastRetryMillis, kMostRetryMillis);
+}
+
+StoreOptions Checked(StoreOptions options, bool one_writer) {
+  options.max_batch = std::max(1, options.max_batch);
+  options.writer_threads = one_writer ? 1 : std::max(1, options.writer_threads);
+  options.reader_threads = std::max(1, options.reader_threads);
+  if (options.slice_time.count() <= 0) {
+    options.slice_time = one_writer ? kSqliteSlice : kPostgresSlice;
+  }
+  return options;
 }
 
 }  // namespace
@@ -42,12 +62,18 @@ BatchStore::BatchStore(std::unique_ptr<Database> database, Vault vault, const do
       clock_(clock),
       ids_(ids),
       config_(config),
-      options_(options),
+      options_(Checked(options, database_->dialect() == Dialect::kSqlite)),
       writers_pool_(*database_, TransactionMode::kWrite),
-      readers_pool_(*database_, TransactionMode::kRead) {
-  const int writers = database_->dialect() == Dialect::kSqlite ? 1 : options_.writer_threads;
-  for (int i = 0; i < std::max(1, writers); ++i) threads_.emplace_back([this] { WriterLoop(); });
-  for (int i = 0; i < std::max(1, options_.reader_threads); ++i) {
+      readers_pool_(*database_, TransactionMode::kRead),
+      one_writer_(database_->dialect() == Dialect::kSqlite),
+      batches_(options_.max_queued_units, options_.max_batch, options_.writer_threads),
+      // Every slice teaches what an item takes.
+      long_work_(options_.max_queued_items, /*full=*/1, /*writers=*/1) {
+  for (int i = 0; i < options_.writer_threads; ++i) {
+    threads_.emplace_back([this] { WriterLoop(one_writer_ ? Duty::kBoth : Duty::kBatches); });
+  }
+  if (!one_writer_) threads_.emplace_back([this] { WriterLoop(Duty::kLongWork); });
+  for (int i = 0; i < options_.reader_threads; ++i) {
     threads_.emplace_back([this] { ReaderLoop(); });
   }
   threads_.emplace_back([this] { ProbeLoop(); });
@@ -58,6 +84,19 @@ BatchStore::~BatchStore() { Stop(); }
 // ---- queues -----------------------------------------------------------------------------------
 
 void BatchStore::Write(Call call, Keys keys, Body body, Done done, bool validate_only, int units) {
+  if (units > options_.max_batch) {
+    auto unit = std::make_unique<LongUnit>();
+    unit->call = std::move(call);
+    unit->work.items = units;
+    unit->work.keys = [keys = std::move(keys)](int, int) { return keys; };
+    unit->work.body = [body = std::move(body)](WriteTxn& txn, int, int) { return body(txn); };
+    unit->done = std::move(done);
+    unit->validate_only = validate_only;
+    unit->whole = true;
+    unit->weight = units;
+    Admit(long_work_, std::move(unit), one_writer_ ? batch_ready_ : long_ready_);
+    return;
+  }
   auto unit = std::make_unique<Unit>();
   unit->call = std::move(call);
   unit->keys = std::move(keys);
@@ -65,24 +104,65 @@ void BatchStore::Write(Call call, Keys keys, Body body, Done done, bool validate
   unit->done = std::move(done);
   unit->validate_only = validate_only;
   unit->weight = std::max(1, units);
-  std::unique_lock<std::mutex> lock(write_mutex_);
+  Admit(batches_, std::move(unit), batch_ready_);
+}
+
+void BatchStore::WriteSlices(Call call, Slices work, Done done, bool validate_only) {
+  auto unit = std::make_unique<LongUnit>();
+  unit->call = std::move(call);
+  unit->work = std::move(work);
+  unit->done = std::move(done);
+  unit->validate_only = validate_only;
+  unit->whole = validate_only;
+  unit->weight = std::max(1, unit->work.items);
+  Admit(long_work_, std::move(unit), one_writer_ ? batch_ready_ : long_ready_);
+}
+
+template <class T>
+void BatchStore::Admit(Lane<T>& lane, std::unique_ptr<T> item, std::condition_variable& ready) {
+  const steady_clock::time_point now = steady_clock::now();
+  std::vector<std::unique_ptr<T>> gone;
   absl::Status refused;
-  if (stopping_) {
-    refused = domain::StorageUnavailable(kRetryAfterMillis);
-  } else if (queued_ > 0 && queued_ + unit->weight > options_.max_queued_units) {
-    refused = domain::Overloaded(kRetryAfterMillis);
+  {
+    std::lock_guard<std::mutex> lock(write_mutex_);
+    auto admits = [&] {
+      if (!lane.queue.Admits(*item)) return false;
+      const int waiting = lane.queue.weight();
+      if (!lane.pace.Behind(waiting)) return true;
+      return lane.pace.Wait(waiting) < (item->call.deadline - now) / kPatience;
+    };
+    if (stopping_) {
+      refused = domain::StorageUnavailable(kRetryAfterMillis);
+    } else {
+      bool admitted = admits();
+      // Those whose callers have left hold room until their turn comes. To look at all of them for
+      // every call would cost more than it gives.
+      if (!admitted && now >= lane.next_sweep) {
+        lane.next_sweep = now + kSweepPause;
+        gone = lane.queue.Sweep(now);
+        admitted = admits();
+      }
+      if (admitted) {
+        lane.queue.Add(std::move(item));
+      } else {
+        refused = domain::Overloaded(RetryAfterMillis(lane.pace.Wait(lane.queue.weight())));
+      }
+    }
   }
-  if (!refused.ok()) {
-    lock.unlock();
-    unit->done(refused, {});
-    return;
+  if (refused.ok()) {
+    ready.notify_one();
+  } else {
+    item->done(refused, {});
   }
-  queued_ += unit->weight;
-  std::deque<std::unique_ptr<Unit>>& queue = waiting_[unit->call.tenant.value];
-  if (queue.empty()) turns_.push_back(unit->call.tenant.value);
-  queue.push_back(std::move(unit));
-  lock.unlock();
-  write_ready_.notify_one();
+  Drop(gone, kRetryAfterMillis);
+}
+
+template <class T>
+void BatchStore::Drop(const std::vector<std::unique_ptr<T>>& items, int64_t retry_after_millis) {
+  for (const std::unique_ptr<T>& item : items) {
+    item->done(Expired(item->call) ? domain::Expired() : domain::Overloaded(retry_after_millis),
+               {});
+  }
 }
 
 void BatchStore::Read(Call call, ReadBody body, ReadDone done) {
@@ -115,49 +195,102 @@ void BatchStore::AddRead(ReadTask task) {
   read_ready_.notify_one();
 }
 
-BatchStore::Units BatchStore::TakeUnits(std::unique_lock<std::mutex>& lock) {
-  write_ready_.wait(lock, [this] { return stopping_ || (!paused_ && !turns_.empty()); });
-  Units units;
-  if (turns_.empty()) return units;
-  std::string tenant = std::move(turns_.front());
-  turns_.pop_front();
-  std::deque<std::unique_ptr<Unit>>& queue = waiting_[tenant];
-  int weight = 0;
-  while (!queue.empty()) {
-    const int next = queue.front()->weight;
-    if (!units.empty() && weight + next > options_.max_batch) break;
-    weight += next;
-    queued_ -= next;
-    units.push_back(std::move(queue.front()));
-    queue.pop_front();
-  }
-  if (queue.empty()) {
-    waiting_.erase(tenant);
-  } else {
-    turns_.push_back(std::move(tenant));
-    write_ready_.notify_one();
-  }
-  return units;
-}
-
-void BatchStore::WriterLoop() {
+BatchStore::Turn BatchStore::NextTurn(Duty duty) {
+  const bool takes_batches = duty != Duty::kLongWork;
+  const bool takes_long_work = duty != Duty::kBatches;
+  std::condition_variable& wake = takes_batches ? batch_ready_ : long_ready_;
   for (;;) {
-    Units units;
+    Turn turn;
+    Units late;
+    LongUnits late_long;
+    int64_t retry = 0, retry_long = 0;
     {
       std::unique_lock<std::mutex> lock(write_mutex_);
-      units = TakeUnits(lock);
-      if (units.empty()) return;  // stopping, and nothing is left
-    }
-    Units alive;
-    for (std::unique_ptr<Unit>& unit : units) {
-      if (Expired(unit->call)) {
-        unit->done(domain::Expired(), {});
-      } else {
-        alive.push_back(std::move(unit));
+      auto any = [&] {
+        return (takes_batches && !batches_.queue.empty()) ||
+               (takes_long_work && !long_work_.queue.empty());
+      };
+      wake.wait(lock, [&] { return stopping_ || (!paused_ && any()); });
+      turn.stop = !any();
+      if (turn.stop) return turn;
+      const steady_clock::time_point now = steady_clock::now();
+      if (takes_batches) {
+        // When many wait, a batch is full and takes its time: who cannot wait for its end leaves
+        // the place to one who can.
+        const bool behind = batches_.pace.Behind(batches_.queue.weight());
+        turn.units = batches_.queue.Take(options_.max_batch, now,
+                                         behind ? now + batches_.pace.Batch() : now, late);
+        retry = RetryAfterMillis(batches_.pace.Wait(batches_.queue.weight()));
+        if (!batches_.queue.empty()) batch_ready_.notify_one();
+      }
+      if (takes_long_work) {
+        LongUnits one = long_work_.queue.Take(/*max_weight=*/0, now, now, late_long);
+        retry_long = RetryAfterMillis(long_work_.pace.Wait(long_work_.queue.weight()));
+        if (!one.empty()) turn.long_unit = std::move(one[0]);
       }
     }
-    if (!alive.empty()) RunBatch(std::move(alive));
+    Drop(late, retry);
+    Drop(late_long, retry_long);
+    if (!turn.units.empty() || turn.long_unit != nullptr) return turn;
   }
+}
+
+void BatchStore::WriterLoop(Duty duty) {
+  for (;;) {
+    Turn turn = NextTurn(duty);
+    if (turn.stop) return;  // and nothing is left
+    const steady_clock::time_point begin = steady_clock::now();
+    int weight = 0;
+    for (const std::unique_ptr<Unit>& unit : turn.units) weight += unit->weight;
+    if (weight > 0) RunBatch(std::move(turn.units));
+    if (turn.long_unit != nullptr) RunSlice(std::move(turn.long_unit));
+    if (weight > 0) {
+      std::lock_guard<std::mutex> lock(write_mutex_);
+      batches_.pace.Learn(weight, steady_clock::now() - begin);
+    }
+  }
+}
+
+int BatchStore::SliceOf(const LongUnit& unit) {
+  const int left = unit.work.items - unit.next;
+  if (unit.whole) return left;
+  std::lock_guard<std::mutex> lock(write_mutex_);
+  const double fit = std::chrono::duration<double>(options_.slice_time) /
+                     std::chrono::duration<double>(long_work_.pace.Batch());
+  return static_cast<int>(std::clamp<double>(fit, std::min(kLeastSlice, left), left));
+}
+
+void BatchStore::RunSlice(std::unique_ptr<LongUnit> long_unit) {
+  const int first = long_unit->next;
+  const int count = SliceOf(*long_unit);
+  absl::Status status;
+  Committed place;
+  Units units;
+  units.push_back(std::make_unique<Unit>());
+  Unit& unit = *units[0];
+  unit.call = long_unit->call;
+  unit.keys = long_unit->work.keys(first, count);
+  unit.body = [&work = long_unit->work, first, count](WriteTxn& txn) {
+    return work.body(txn, first, count);
+  };
+  unit.done = [&](const absl::Status& end, const Committed& committed) {
+    status = end;
+    place = committed;
+  };
+  unit.validate_only = long_unit->validate_only;
+  unit.weight = std::max(1, count);
+  const steady_clock::time_point begin = steady_clock::now();
+  RunBatch(std::move(units));
+  const steady_clock::duration took = steady_clock::now() - begin;
+
+  long_unit->next += count;
+  const bool finished = !status.ok() || long_unit->next >= long_unit->work.items;
+  if (finished) long_unit->done(status, place);
+  std::lock_guard<std::mutex> lock(write_mutex_);
+  if (status.ok()) long_work_.pace.Learn(std::max(1, count), took);
+  if (finished) return;
+  long_unit->weight = long_unit->work.items - long_unit->next;
+  long_work_.queue.PutBack(std::move(long_unit));
 }
 
 std::vector<BatchStore::ReadTask> BatchStore::TakeReads(std::unique_lock<std::mutex>& lock) {
@@ -279,23 +412,25 @@ void BatchStore::Answer(Units& units, const std::vector<Committed>& places) {
 }
 
 void BatchStore::RunBatch(Units units) {
-  steady_clock::time_point deadline = steady_clock::now() + kSettleTime;
+  int weight = 0;
   for (const std::unique_ptr<Unit>& unit : units) {
     ++unit->tries;
-    deadline = std::min(deadline, unit->call.deadline);
+    weight += unit->weight;
   }
+  if (options_.before_transaction) options_.before_transaction(weight);
   const std::string batch_id = ids_.NewId();
   const domain::TenantId tenant = units[0]->call.tenant;
   absl::Status failure;
   std::vector<Committed> places;
   BatchEnd end = BatchEnd::kLost;
   {
+    std::unique_lock<FairMutex> place = WritePlace();
     absl::StatusOr<std::unique_ptr<Session>> session = writers_pool_.Take();
     if (session.ok()) {
       end = TryBatch(*session, units, batch_id, failure, places);
       const bool healthy = (*session)->healthy();
       writers_pool_.Give(*std::move(session));
-      if (end == BatchEnd::kUnknown && !healthy) end = Settle(tenant, batch_id, deadline);
+      if (end == BatchEnd::kUnknown && !healthy) end = Settle(tenant, batch_id);
     } else if (!IsLost(session.status())) {
       end = BatchEnd::kFailed;
       failure = session.status();
@@ -386,28 +521,23 @@ BatchStore::BatchEnd BatchStore::TryBatch(std::unique_ptr<Session>& session, Uni
   const domain::Timestamp now = clock_.Now();
 
   BatchMap map;
-  std::map<std::string, std::vector<std::string>> requests;  // by principal
+  RequestIds requests;
   Keys keys;
   for (const std::unique_ptr<Unit>& unit : units) {
     std::vector<std::string>& own = requests[unit->call.principal];
     own.insert(own.end(), unit->keys.requests.begin(), unit->keys.requests.end());
     keys.Add(unit->keys);
   }
-  for (const auto& [principal, ids] : requests) {
-    absl::Status status = LoadRequests(*session, tenant, principal, ids, map, keys);
-    if (!status.ok()) return end_of(status);
-  }
-  if (absl::Status status = Load(*session, vault_, tenant, keys, map); !status.ok()) {
+  if (absl::Status status = Load(*session, vault_, tenant, requests, std::move(keys), map);
+      !status.ok()) {
     return end_of(status);
   }
 
   for (std::unique_ptr<Unit>& unit : units) {
     absl::Status broken;  // the transaction is dead: no body may be believed any more
     LoadKeys load = [&](const Keys& more) {
-      Keys named = more;
-      absl::Status status =
-          LoadRequests(*session, tenant, unit->call.principal, more.requests, map, named);
-      if (status.ok()) status = Load(*session, vault_, tenant, named, map);
+      absl::Status status = Load(*session, vault_, tenant, {{unit->call.principal, more.requests}},
+                                 more, map);
       if (!status.ok() && broken.ok()) broken = status;
       return status;
     };
@@ -417,52 +547,50 @@ BatchStore::BatchEnd BatchStore::TryBatch(std::unique_ptr<Session>& session, Uni
     if (!broken.ok()) return end_of(broken);
   }
 
-  places.assign(units.size(), Committed{});
-  const bool changes = HasChanges(map);
-  Flushed flushed;
-  FeedHead head;
-  if (changes) {
-    absl::StatusOr<Flushed> done = Flush(*session, vault_, tenant, batch_id, now, map);
-    if (!done.ok()) return end_of(done.status());
-    flushed = *done;
-  }
-  const bool any_without_event =
-      std::any_of(units.begin(), units.end(), [](const std::unique_ptr<Unit>& unit) {
-        return unit->status.ok() && unit->event_count == 0;
-      });
-  if (any_without_event) {
+  // Where callers without an event of their own find what they saw: behind all that the transaction
+  // can see.
+  EventNumbers numbers;
+  if (map.events.empty()) {
     static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
     absl::StatusOr<std::vector<Row>> rows =
         session->Query("SELECT last_number, last_time FROM feed_counters WHERE tenant_id = :p1",
                        Row{tenant.value}, kTypes);
     if (!rows.ok()) return end_of(rows.status());
-    if (!rows->empty()) head = {IntOr((*rows)[0][0]), {IntOr((*rows)[0][1])}};
+    if (!rows->empty()) numbers = {IntOr((*rows)[0][0]), IntOr((*rows)[0][1])};
   }
-  for (size_t i = 0; i < units.size(); ++i) {
-    if (units[i]->event_count == 0) {
-      places[i] = {head.number, head.record_time};
-    } else {
-      const int64_t last = static_cast<int64_t>(units[i]->first_event + units[i]->event_count) - 1;
-      places[i] = {flushed.first_number + last, {flushed.first_time.micros + last}};
-    }
-  }
-  if (!changes) {
+  CommitOutcome outcome = CommitOutcome::kCommitted;
+  if (HasChanges(map)) {
+    absl::Status status = Flush(*session, vault_, tenant, batch_id, now, map, numbers);
+    if (!status.ok()) return end_of(status);
+    outcome = session->Commit();
+  } else {
     session->Rollback();
-    return BatchEnd::kDone;
   }
-  switch (session->Commit()) {
+  switch (outcome) {
     case CommitOutcome::kCommitted:
-      return BatchEnd::kDone;
+      break;
     case CommitOutcome::kRolledBack:
-      return BatchEnd::kConflict;
+      // Without a failed statement it was the COMMIT itself that was refused: a conflict.
+      return session->failure().ok() ? BatchEnd::kConflict : end_of(session->failure());
     case CommitOutcome::kUnknown:
       return BatchEnd::kUnknown;
   }
-  return BatchEnd::kUnknown;
+  places.clear();
+  for (const std::unique_ptr<Unit>& unit : units) {
+    // Events of the batch that come after the unit's last one.
+    const int64_t later =
+        unit->event_count == 0
+            ? 0
+            : static_cast<int64_t>(map.events.size() - unit->first_event - unit->event_count);
+    places.push_back({numbers.last_number - later, {numbers.last_time - later}});
+  }
+  return BatchEnd::kDone;
 }
 
-BatchStore::BatchEnd BatchStore::Settle(const domain::TenantId& tenant, const std::string& batch_id,
-                                        steady_clock::time_point deadline) {
+BatchStore::BatchEnd BatchStore::Settle(const domain::TenantId& tenant,
+                                        const std::string& batch_id) {
+  // Whatever the deadlines of its units: one caller in a hurry must not cost the others the answer.
+  const steady_clock::time_point deadline = steady_clock::now() + kSettleTime;
   while (steady_clock::now() < deadline) {
     absl::StatusOr<std::unique_ptr<Session>> session = writers_pool_.Take();
     if (session.ok()) {
@@ -499,8 +627,14 @@ void BatchStore::Wake() {
   for (const auto& [id, wake] : wakes_) wake();
 }
 
+std::unique_lock<FairMutex> BatchStore::WritePlace() {
+  if (!one_writer_) return {};
+  return std::unique_lock<FairMutex>(one_at_a_time_);
+}
+
 absl::Status BatchStore::Direct(const domain::TenantId& tenant,
                                 const std::function<absl::Status(Session&)>& body) {
+  std::unique_lock<FairMutex> place = WritePlace();
   absl::StatusOr<std::unique_ptr<Session>> session = writers_pool_.Take();
   if (!session.ok()) return domain::StorageUnavailable(kRetryAfterMillis);
   absl::Status status = (*session)->Begin(tenant, TransactionMode::kWrite);
@@ -586,7 +720,8 @@ void BatchStore::ResumeWrites() {
     std::lock_guard<std::mutex> lock(write_mutex_);
     paused_ = false;
   }
-  write_ready_.notify_all();
+  batch_ready_.notify_all();
+  long_ready_.notify_all();
 }
 
 void BatchStore::Stop() {
@@ -604,7 +739,8 @@ void BatchStore::Stop() {
       std::lock_guard<std::mutex> lock(probe_mutex_);
       probe_stopping_ = true;
     }
-    write_ready_.notify_all();
+    batch_ready_.notify_all();
+    long_ready_.notify_all();
     read_ready_.notify_all();
     probe_ready_.notify_all();
     for (std::thread& thread : threads_) thread.join();

@@ -2,6 +2,11 @@
 //
 // A writer takes what waits of one tenant (tenants take turns) up to a limit and without a timer,
 // so that a lonely unit costs no delay; it loads, runs the bodies, flushes and commits once.
+//   - Long work has a queue of its own and is done slice by slice: on PostgreSQL by a thread and a
+//     session of its own, on SQLite, which has one writer, by that writer between two batches.
+//   - A call whose deadline would pass in the queue is refused when it comes; one that would be
+//     late by now is dropped when its turn comes. Neither costs the database anything, so that
+//     under overload all work done is work that somebody still waits for.
 //   - A conflict reruns the batch once, then splits it in halves; a unit is tried at most
 //     kMaxTries times, then answered UNAVAILABLE.
 //   - A lost connection before COMMIT reruns on a new session.
@@ -15,7 +20,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,6 +29,8 @@
 
 #include "server/domain/clock.h"
 #include "storage/engine/batch_map.h"
+#include "storage/engine/fair_mutex.h"
+#include "storage/engine/fair_queue.h"
 #include "storage/engine/session.h"
 #include "storage/engine/session_pool.h"
 #include "storage/engine/vault.h"
@@ -40,6 +46,7 @@ class BatchStore final : public Store {
   ~BatchStore() override;
 
   void Write(Call call, Keys keys, Body body, Done done, bool validate_only, int units) override;
+  void WriteSlices(Call call, Slices work, Done done, bool validate_only) override;
   void Read(Call call, ReadBody body, ReadDone done) override;
   void GetLead(Call call, domain::LeadId id, LeadDone done) override;
   std::shared_ptr<void> OnCommit(std::function<void()> wake) override;
@@ -70,6 +77,34 @@ class BatchStore final : public Store {
     size_t first_event = 0, event_count = 0;
   };
   using Units = std::vector<std::unique_ptr<Unit>>;
+  // Long work: what has been done of it, and what is left.
+  struct LongUnit {
+    Call call;
+    Slices work;
+    Done done;
+    bool validate_only = false;
+    bool whole = false;  // may not be cut
+    int weight = 1;      // of what is left
+    int next = 0;        // first item that is not done
+  };
+  using LongUnits = std::vector<std::unique_ptr<LongUnit>>;
+  // A queue, and what is known of how fast it empties.
+  template <class T>
+  struct Lane {
+    Lane(int limit, int full, int writers) : queue(limit), pace(full, writers) {}
+    FairQueue<T> queue;
+    Pace pace;
+    std::chrono::steady_clock::time_point next_sweep;
+  };
+  // What a writer is to do next.
+  struct Turn {
+    Units units;
+    std::unique_ptr<LongUnit> long_unit;
+    bool stop = false;
+  };
+  // What an ordinary writer does on this engine, and what a writer does that is there for long
+  // work.
+  enum class Duty { kBatches, kLongWork, kBoth };
   struct ReadTask {
     Call call;
     ReadBody body;  // empty for a point read
@@ -79,15 +114,22 @@ class BatchStore final : public Store {
   };
   enum class BatchEnd { kDone, kConflict, kLost, kUnknown, kFailed };
 
-  void WriterLoop();
+  void WriterLoop(Duty duty);
   void ReaderLoop();
+  // Queues the item, or ends it with the reason why not.
+  template <class T>
+  void Admit(Lane<T>& lane, std::unique_ptr<T> item, std::condition_variable& ready);
+  Turn NextTurn(Duty duty);
+  void RunSlice(std::unique_ptr<LongUnit> unit);
+  int SliceOf(const LongUnit& unit);
+  template <class T>
+  static void Drop(const std::vector<std::unique_ptr<T>>& items, int64_t retry_after_millis);
   void AddRead(ReadTask task);
   // Takes the first waiting read and, when it is a point read, the tenant's others with it.
   std::vector<ReadTask> TakeReads(std::unique_lock<std::mutex>& lock);
   absl::Status RunRead(const Call& call, const ReadBody& body);
   void RunPointReads(std::vector<ReadTask> tasks);
   void ProbeLoop();
-  Units TakeUnits(std::unique_lock<std::mutex>& lock);
   void RunBatch(Units units);
   // One transaction for all units; on kDone every unit's status and place are set.
   BatchEnd TryBatch(std::unique_ptr<Session>& session, Units& units, const std::string& batch_id,
@@ -95,8 +137,9 @@ class BatchStore final : public Store {
   absl::Status RunBody(Unit& unit, BatchMap& map, domain::Timestamp now, const LoadKeys& load);
   // Whether a batch whose COMMIT got no answer was committed: kDone or kLost; kUnknown when that
   // cannot be learnt in time.
-  BatchEnd Settle(const domain::TenantId& tenant, const std::string& batch_id,
-                  std::chrono::steady_clock::time_point deadline);
+  BatchEnd Settle(const domain::TenantId& tenant, const std::string& batch_id);
+  // Owns the engine's one place for a writer, where there is but one.
+  std::unique_lock<FairMutex> WritePlace();
   void Answer(Units& units, const std::vector<Committed>& places);
   static void Fail(Units& units, const absl::Status& status);
   void Wake();
@@ -114,13 +157,17 @@ class BatchStore final : public Store {
   SessionPool readers_pool_;
   std::atomic<bool> healthy_{true};
 
+  const bool one_writer_;  // the engine lets only one transaction write at a time
   std::mutex write_mutex_;
-  std::condition_variable write_ready_;
-  std::map<std::string, std::deque<std::unique_ptr<Unit>>> waiting_;  // by tenant
-  std::list<std::string> turns_;  // tenants with waiting units, next first
-  int queued_ = 0;                // weight of all waiting units
+  std::condition_variable batch_ready_, long_ready_;
+  Lane<Unit> batches_;
+  Lane<LongUnit> long_work_;
   bool paused_ = false;
   bool stopping_ = false;
+
+  // Held around each write transaction of an engine with one writer: waiting here ends with the
+  // other's commit, waiting in the engine ends with a pause.
+  FairMutex one_at_a_time_;
 
   std::mutex read_mutex_;
   std::condition_variable read_ready_;
