@@ -1,13 +1,15 @@
 #include "storage/sql/json.h"
 
+#include <rapidjson/reader.h>
+
+#include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <utility>
-#include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
-#include "server/domain/status_macros.h"
 
 namespace relais::storage {
 namespace {
@@ -17,127 +19,350 @@ using domain::Timestamp;
 using domain::Value;
 using domain::ValueList;
 using domain::ValueMap;
-using Json = nlohmann::json;  // keeps members in a std::map: sorted by their bytes
 
-constexpr int kMaxDepth = 32;  // our own values have at most three levels
-constexpr char kTimeTag[] = "$t";
-constexpr char kMoneyTag[] = "$m";
+constexpr size_t kMaxDepth = 32;  // our own values have at most three levels
+constexpr std::string_view kTimeTag = "$t";
+constexpr std::string_view kMoneyTag = "$m";
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 enum class Form { kTagged, kPlain };
 
-std::string Write(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+// ---- writing ----------------------------------------------------------------------------------
+//
+// Not through rapidjson::Writer: that writes control characters in other letters than the logs that
+// exist (digests cover them), and gives up at malformed UTF-8 instead of replacing it.
+
+// Bytes of the well-formed character at `at`, or of the longest beginning of one with `whole` false
+// (at least 1), as the Unicode standard recommends for replacement.
+size_t CharacterAt(std::string_view text, size_t at, bool& whole) {
+  const auto byte = [&](size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+  };
+  const unsigned lead = byte(0);
+  size_t length = 0;
+  unsigned low = 0x80, high = 0xBF;  // what the second byte may be
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    length = 2;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    length = 3;
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    length = 4;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+  }
+  whole = false;
+  if (length == 0) return 1;
+  for (size_t i = 1; i < length; ++i) {
+    if (byte(i) < low || byte(i) > high) return i;
+    low = 0x80;
+    high = 0xBF;
+  }
+  whole = true;
+  return length;
 }
 
-Json Encode(const Value& value, Form form) {
-  if (const std::string* text = value.if_text()) return *text;
+void Escape(char c, std::string& out) {
+  constexpr char kHex[] = "0123456789abcdef";
+  out.push_back('\\');
+  switch (c) {
+    case '"':
+    case '\\':
+      out.push_back(c);
+      return;
+    case '\b':
+      out.push_back('b');
+      return;
+    case '\t':
+      out.push_back('t');
+      return;
+    case '\n':
+      out.push_back('n');
+      return;
+    case '\f':
+      out.push_back('f');
+      return;
+    case '\r':
+      out.push_back('r');
+      return;
+    default:
+      out.append("u00");
+      out.push_back(kHex[static_cast<unsigned char>(c) >> 4]);
+      out.push_back(kHex[static_cast<unsigned char>(c) & 15]);
+  }
+}
+
+void WriteText(std::string_view text, std::string& out) {
+  out.push_back('"');
+  size_t copied = 0;  // everything before it is written
+  for (size_t at = 0; at < text.size();) {
+    const unsigned char c = static_cast<unsigned char>(text[at]);
+    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+      ++at;
+      continue;
+    }
+    bool whole = false;
+    size_t length = 1;
+    if (c >= 0x80) {
+      length = CharacterAt(text, at, whole);
+      if (whole) {
+        at += length;
+        continue;
+      }
+    }
+    out.append(text, copied, at - copied);
+    if (c >= 0x80) {
+      out.append(kReplacement);
+    } else {
+      Escape(text[at], out);
+    }
+    at += length;
+    copied = at;
+  }
+  out.append(text, copied);
+  out.push_back('"');
+}
+
+void WriteNumber(int64_t number, std::string& out) {
+  char digits[std::numeric_limits<int64_t>::digits10 + 3];
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+}
+
+void Write(const Value& value, Form form, std::string& out) {
+  if (const std::string* text = value.if_text()) {
+    WriteText(*text, out);
+    return;
+  }
   if (const ValueList* list = value.if_list()) {
-    Json out = Json::array();
-    for (const Value& item : *list) out.push_back(Encode(item, form));
-    return out;
+    char before = '[';
+    for (const Value& item : *list) {
+      out.push_back(before);
+      before = ',';
+      Write(item, form, out);
+    }
+    out.append(list->empty() ? "[]" : "]");
+    return;
   }
   if (const ValueMap* map = value.if_map()) {
-    Json out = Json::object();
+    // In the order of the written keys, too: one '$' more in front of all keys that have one
+    // changes nothing about their order.
+    char before = '{';
     for (const auto& [key, item] : *map) {
-      bool escaped = form == Form::kTagged && key.starts_with('$');
-      out[escaped ? "$" + key : key] = Encode(item, form);
-    }
-    return out;
-  }
-  if (form == Form::kPlain) return nullptr;
-  if (const bool* flag = value.if_bool()) return *flag;
-  if (const int64_t* number = value.if_int()) return *number;
-  if (const Timestamp* time = value.if_time()) return Json{{kTimeTag, time->micros}};
-  if (const Money* money = value.if_money()) {
-    return Json{{kMoneyTag, Json::array({money->currency_code, money->units, money->nanos})}};
-  }
-  return nullptr;
-}
-
-absl::Status Malformed() { return absl::InternalError("stored JSON is malformed"); }
-
-absl::StatusOr<int64_t> Integer(const Json& json) {
-  if (json.is_number_unsigned()) {
-    uint64_t number = json.get<uint64_t>();
-    if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return Malformed();
-    return static_cast<int64_t>(number);
-  }
-  if (json.is_number_integer()) return json.get<int64_t>();
-  return Malformed();
-}
-
-absl::StatusOr<Money> MoneyOf(const Json& json) {
-  if (!json.is_array() || json.size() != 3 || !json[0].is_string()) return Malformed();
-  Money money;
-  money.currency_code = json[0].get<std::string>();
-  ASSIGN_OR_RETURN(money.units, Integer(json[1]));
-  ASSIGN_OR_RETURN(int64_t nanos, Integer(json[2]));
-  if (nanos <= -domain::kNanosPerUnit || nanos >= domain::kNanosPerUnit) return Malformed();
-  money.nanos = static_cast<int32_t>(nanos);
-  return money;
-}
-
-absl::StatusOr<Value> Decode(const Json& json, Form form, int depth) {
-  if (depth > kMaxDepth) return Malformed();
-  switch (json.type()) {
-    case Json::value_t::string:
-      return Value(json.get<std::string>());
-    case Json::value_t::array: {
-      ValueList list;
-      list.reserve(json.size());
-      for (const Json& item : json) {
-        ASSIGN_OR_RETURN(Value value, Decode(item, form, depth + 1));
-        list.push_back(std::move(value));
+      out.push_back(before);
+      before = ',';
+      if (form == Form::kTagged && key.starts_with('$')) {
+        WriteText("$" + key, out);
+      } else {
+        WriteText(key, out);
       }
-      return Value(std::move(list));
+      out.push_back(':');
+      Write(item, form, out);
     }
-    case Json::value_t::object: {
-      if (form == Form::kTagged && json.size() == 1) {
-        const std::string& key = json.begin().key();
-        if (key == kTimeTag) {
-          ASSIGN_OR_RETURN(int64_t micros, Integer(json.begin().value()));
-          return Value(Timestamp{micros});
-        }
-        if (key == kMoneyTag) {
-          ASSIGN_OR_RETURN(Money money, MoneyOf(json.begin().value()));
-          return Value(std::move(money));
-        }
-      }
-      ValueMap map;
-      for (const auto& [key, item] : json.items()) {
-        ASSIGN_OR_RETURN(Value value, Decode(item, form, depth + 1));
-        std::string name = key;
-        if (form == Form::kTagged && name.starts_with('$')) {
-          if (!name.starts_with("$$")) return Malformed();
-          name.erase(0, 1);
-        }
-        map.insert_or_assign(std::move(name), std::move(value));
-      }
-      return Value(std::move(map));
-    }
-    default:
-      break;
+    out.append(map->empty() ? "{}" : "}");
+    return;
   }
-  if (form == Form::kPlain) return Malformed();
-  if (json.is_null()) return Value();
-  if (json.is_boolean()) return Value(json.get<bool>());
-  ASSIGN_OR_RETURN(int64_t number, Integer(json));
-  return Value(number);
+  if (form == Form::kPlain) {
+    out.append("null");
+  } else if (const bool* flag = value.if_bool()) {
+    out.append(*flag ? "true" : "false");
+  } else if (const int64_t* number = value.if_int()) {
+    WriteNumber(*number, out);
+  } else if (const Timestamp* time = value.if_time()) {
+    out.append(R"({"$t":)");
+    WriteNumber(time->micros, out);
+    out.push_back('}');
+  } else if (const Money* money = value.if_money()) {
+    out.append(R"({"$m":[)");
+    WriteText(money->currency_code, out);
+    out.push_back(',');
+    WriteNumber(money->units, out);
+    out.push_back(',');
+    WriteNumber(money->nanos, out);
+    out.append("]}");
+  } else {
+    out.append("null");
+  }
 }
+
+// ---- reading ----------------------------------------------------------------------------------
+
+// Escapes can spell half of a surrogate pair, which no UTF-8 has; rapidjson lets the second half
+// pass.
+bool HasSurrogate(std::string_view text) {
+  for (size_t at = text.find('\xED'); at != std::string_view::npos;
+       at = text.find('\xED', at + 1)) {
+    if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0xA0) return true;
+  }
+  return false;
+}
+
+// Builds the value from rapidjson's events; false ends the reading.
+class Builder {
+ public:
+  explicit Builder(Form form) : form_(form) { levels_.reserve(4); }
+
+  bool Null() { return form_ == Form::kTagged && Add(Value()); }
+  bool Bool(bool flag) { return form_ == Form::kTagged && Add(Value(flag)); }
+  bool Int(int number) { return Int64(number); }
+  bool Uint(unsigned number) { return Int64(number); }
+  bool Int64(int64_t number) { return form_ == Form::kTagged && Add(Value(number)); }
+  bool Uint64(uint64_t number) {
+    return number <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) &&
+           Int64(static_cast<int64_t>(number));
+  }
+  static bool Double(double) { return false; }
+  static bool RawNumber(const char*, rapidjson::SizeType, bool) { return false; }
+  bool String(const char* data, rapidjson::SizeType size, bool) {
+    std::string_view text(data, size);
+    return !HasSurrogate(text) && Add(Value(std::string(text)));
+  }
+
+  bool StartArray() { return Open(true); }
+  bool EndArray(rapidjson::SizeType) {
+    Value list(std::move(levels_.back().list));
+    levels_.pop_back();
+    return Add(std::move(list));
+  }
+  bool StartObject() { return Open(false); }
+  bool Key(const char* data, rapidjson::SizeType size, bool) {
+    std::string_view key(data, size);
+    Level& level = levels_.back();
+    level.in_tag = false;
+    if (HasSurrogate(key)) return false;
+    if (form_ == Form::kTagged && key.starts_with('$')) {
+      if (key == kTimeTag || key == kMoneyTag) {
+        if (!level.tag.empty() && level.tag != key) return false;
+        level.tag = key == kTimeTag ? kTimeTag : kMoneyTag;
+        level.in_tag = true;
+        return true;
+      }
+      if (!key.starts_with("$$")) return false;
+      key.remove_prefix(1);
+    }
+    level.key.assign(key);
+    return true;
+  }
+  bool EndObject(rapidjson::SizeType) {
+    Level level = std::move(levels_.back());
+    levels_.pop_back();
+    if (level.tag.empty()) return Add(Value(std::move(level.map)));
+    if (!level.map.empty()) return false;  // a tag stands alone
+    if (level.tag == kTimeTag) {
+      const int64_t* micros = level.tagged.if_int();
+      return micros != nullptr && Add(Value(Timestamp{*micros}));
+    }
+    const ValueList* parts = level.tagged.if_list();
+    if (parts == nullptr || parts->size() != 3) return false;
+    const std::string* currency = (*parts)[0].if_text();
+    const int64_t* units = (*parts)[1].if_int();
+    const int64_t* nanos = (*parts)[2].if_int();
+    if (currency == nullptr || units == nullptr || nanos == nullptr ||
+        *nanos <= -domain::kNanosPerUnit || *nanos >= domain::kNanosPerUnit) {
+      return false;
+    }
+    return Add(Value(Money{*currency, *units, static_cast<int32_t>(*nanos)}));
+  }
+
+  Value& result() { return result_; }
+
+ private:
+  struct Level {
+    bool is_list = false;
+    ValueList list;
+    ValueMap map;
+    std::string key;       // of the member that is read
+    std::string_view tag;  // empty, kTimeTag or kMoneyTag
+    bool in_tag = false;   // the member that is read is the tag
+    Value tagged;
+  };
+
+  // What stands inside of a tag is no level of the value.
+  bool HasRoom() const {
+    if (levels_.size() <= kMaxDepth) return true;
+    const Level& last = levels_.back();
+    return last.in_tag || (last.is_list && levels_[levels_.size() - 2].in_tag);
+  }
+  bool Open(bool is_list) {
+    if (!HasRoom()) return false;
+    levels_.emplace_back().is_list = is_list;
+    return true;
+  }
+  bool Add(Value value) {
+    if (!HasRoom()) return false;
+    if (levels_.empty()) {
+      result_ = std::move(value);
+      return true;
+    }
+    Level& level = levels_.back();
+    if (level.is_list) {
+      level.list.push_back(std::move(value));
+    } else if (level.in_tag) {
+      level.tagged = std::move(value);
+    } else {
+      level.map.insert_or_assign(std::move(level.key), std::move(value));
+    }
+    return true;
+  }
+
+  const Form form_;
+  std::vector<Level> levels_;
+  Value result_;
+};
+
+// A text with a length, as rapidjson reads: its own streams end at the first NUL or cannot look
+// ahead.
+class Input {
+ public:
+  using Ch = char;
+  explicit Input(std::string_view text)
+      : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
+  Ch Peek() const { return at_ == end_ ? '\0' : *at_; }
+  Ch Take() { return at_ == end_ ? '\0' : *at_++; }
+  size_t Tell() const { return static_cast<size_t>(at_ - begin_); }
+  bool at_end() const { return at_ == end_; }
+  // Only for reading in place.
+  Ch* PutBegin() { return nullptr; }
+  void Put(Ch) {}
+  void Flush() {}
+  size_t PutEnd(Ch*) { return 0; }
+
+ private:
+  const char* begin_;
+  const char* at_;
+  const char* end_;
+};
 
 absl::StatusOr<Value> Read(std::string_view text, Form form) {
-  Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return Malformed();
-  return Decode(json, form, 0);
+  thread_local rapidjson::Reader reader;  // keeps its buffer
+  Builder builder(form);
+  Input input(text);
+  if (reader.Parse<rapidjson::kParseValidateEncodingFlag>(input, builder).IsError() ||
+      !input.at_end()) {
+    return absl::InternalError("stored JSON is malformed");
+  }
+  return std::move(builder.result());
 }
 
 }  // namespace
 
-std::string ToJson(const Value& value) { return Write(Encode(value, Form::kTagged)); }
+void AppendJson(const Value& value, std::string& out) { Write(value, Form::kTagged, out); }
+
+void AppendJson(std::string_view text, std::string& out) { WriteText(text, out); }
+
+std::string ToJson(const Value& value) {
+  std::string out;
+  Write(value, Form::kTagged, out);
+  return out;
+}
 
 absl::StatusOr<Value> FromJson(std::string_view text) { return Read(text, Form::kTagged); }
 
-std::string ToPlainJson(const Value& value) { return Write(Encode(value, Form::kPlain)); }
+std::string ToPlainJson(const Value& value) {
+  std::string out;
+  Write(value, Form::kPlain, out);
+  return out;
+}
 
 absl::StatusOr<Value> FromPlainJson(std::string_view text) { return Read(text, Form::kPlain); }
 

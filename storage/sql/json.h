@@ -17,6 +17,9 @@ namespace relais::storage {
 // {"$t":micros}, money is {"$m":[currency,units,nanos]}, absent is null. A map's key that starts
 // with '$' gets one more '$' in front.
 std::string ToJson(const domain::Value& value);
+// The same at the end of `out`; the second is that of a text value.
+void AppendJson(const domain::Value& value, std::string& out);
+void AppendJson(std::string_view text, std::string& out);
 // INTERNAL when the text is not of the form above (also: fractions, numbers beyond 64 bits, more
 // than 32 levels). The status never quotes the text.
 absl::StatusOr<domain::Value> FromJson(std::string_view text);
