@@ -21,7 +21,8 @@ class Flusher {
   Flusher(Session& session, const Vault& vault, const TenantId& tenant, BatchMap& map)
       : session_(session), vault_(vault), tenant_(tenant), map_(map) {}
 
-  absl::StatusOr<Flushed> Run(const std::string& batch_id, domain::Timestamp now) {
+  absl::Status Run(const std::string& batch_id, domain::Timestamp now, EventNumbers& numbers) {
+    session_.SendAhead();
     RETURN_IF_ERROR(InsertEntities<domain::Lead>());
     RETURN_IF_ERROR(InsertPersonKeys());
     RETURN_IF_ERROR(WriteIdentities());
@@ -41,7 +42,7 @@ class Flusher {
     RETURN_IF_ERROR(InsertRequests(now));
     RETURN_IF_ERROR(session_.InsertRows(BatchesTable(),
                                         std::vector<Row>{{tenant_.value, batch_id, now.micros}}));
-    return InsertEvents(batch_id, now);
+    return InsertEvents(batch_id, now, numbers);
   }
 
  private:
@@ -159,34 +160,16 @@ class Flusher {
     return rows.empty() ? absl::OkStatus() : session_.InsertRows(RequestLogTable(), rows);
   }
 
-  // The counter row is locked from here to COMMIT: that is what makes numbers and times follow the
-  // order of commits. So this comes last.
-  absl::StatusOr<Flushed> InsertEvents(const std::string& batch_id, domain::Timestamp now) {
-    Flushed flushed;
-    const int64_t count = static_cast<int64_t>(map_.events.size());
-    if (count == 0) return flushed;
+  absl::Status InsertEvents(const std::string& batch_id, domain::Timestamp now,
+                            EventNumbers& numbers) {
+    if (map_.events.empty()) return absl::OkStatus();
     std::vector<Row> rows;
     rows.reserve(map_.events.size());
     for (size_t i = 0; i < map_.events.size(); ++i) {
       rows.push_back(
           ToEventRow(tenant_, map_.events[i].event, batch_id, i, vault_, map_.person_keys));
     }
-    static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
-    ASSIGN_OR_RETURN(
-        std::vector<Row> counter,
-        session_.Query("UPDATE feed_counters SET last_number = last_number + :p1, last_time = "
-                       "CASE WHEN last_time + 1 > :p2 THEN last_time + 1 ELSE :p3 END + :p4 "
-                       "WHERE tenant_id = :p5 RETURNING last_number, last_time",
-                       Row{count, now.micros, now.micros, count - 1, tenant_.value}, kTypes));
-    if (counter.size() != 1) return domain::InternalFault("the tenant has no feed counter");
-    flushed.first_number = IntOr(counter[0][0]) - count + 1;
-    flushed.first_time = {IntOr(counter[0][1]) - count + 1};
-    for (int64_t i = 0; i < count; ++i) {
-      rows[static_cast<size_t>(i)][1] = flushed.first_number + i;
-      rows[static_cast<size_t>(i)][2] = flushed.first_time.micros + i;
-    }
-    RETURN_IF_ERROR(session_.InsertRows(EventsTable(), rows));
-    return flushed;
+    return session_.AppendEvents(EventsTable(), tenant_, std::move(rows), now, numbers);
   }
 
   Session& session_;
@@ -204,9 +187,10 @@ bool HasChanges(const BatchMap& map) {
   });
 }
 
-absl::StatusOr<Flushed> Flush(Session& session, const Vault& vault, const TenantId& tenant,
-                              const std::string& batch_id, domain::Timestamp now, BatchMap& map) {
-  return Flusher(session, vault, tenant, map).Run(batch_id, now);
+absl::Status Flush(Session& session, const Vault& vault, const TenantId& tenant,
+                   const std::string& batch_id, domain::Timestamp now, BatchMap& map,
+                   EventNumbers& numbers) {
+  return Flusher(session, vault, tenant, map).Run(batch_id, now, numbers);
 }
 
 }  // namespace relais::storage

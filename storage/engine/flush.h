@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "storage/engine/batch_map.h"
 #include "storage/engine/session.h"
 #include "storage/engine/vault.h"
@@ -13,14 +13,11 @@ namespace relais::storage {
 // True when the map holds anything to write.
 bool HasChanges(const BatchMap& map);
 
-// Writes all changes of the map and the batch's own row; gives the events their numbers and record
-// times. `first_number` of the result is the number of the first event (0 without events); event i
-// has number first_number + i and time first_time + i microseconds. Does not commit.
-struct Flushed {
-  int64_t first_number = 0;
-  domain::Timestamp first_time;
-};
-absl::StatusOr<Flushed> Flush(Session& session, const Vault& vault, const domain::TenantId& tenant,
-                              const std::string& batch_id, domain::Timestamp now, BatchMap& map);
+// Writes all changes of the map and the batch's own row. The statements may be only sent: what
+// became of them shows at Commit. By then `numbers` holds the number and the time of the last
+// event; the others have the numbers and microseconds before it. Does not commit.
+absl::Status Flush(Session& session, const Vault& vault, const domain::TenantId& tenant,
+                   const std::string& batch_id, domain::Timestamp now, BatchMap& map,
+                   EventNumbers& numbers);
 
 }  // namespace relais::storage

@@ -46,25 +46,24 @@ class Loader {
   Loader(Session& session, const Vault& vault, const TenantId& tenant, BatchMap& map)
       : session_(session), vault_(vault), tenant_(tenant), map_(map) {}
 
-  absl::Status Run(const Keys& keys) {
-    std::map<std::string, uint32_t> leads = keys.leads;
-
-    std::vector<IdentityKey> identities;
+  absl::Status Run(const RequestIds& requests, Keys keys) {
+    // One round trip for whatever needs nothing else to be known before.
+    OwnerMap<IdentityKey> found;
     for (const auto& [key, plan] : keys.identities) {
-      if (!map_.identities.contains(key)) identities.push_back(key);
+      if (!map_.identities.contains(key)) found[key];
     }
-    ASSIGN_OR_RETURN(OwnerMap<IdentityKey> found, ReadIdentities(identities));
+    RETURN_IF_ERROR(LoadNamed(requests, keys, found));
+    std::map<std::string, uint32_t> leads = keys.leads;
     for (const auto& [key, plan] : keys.identities) {
       auto it = found.find(key);
       if (it == found.end()) it = map_.identities.find(key);
       if (it->second.current.has_value()) leads[*it->second.current] |= plan;
     }
 
-    RETURN_IF_ERROR(LoadTouchpoints(keys, leads));
+    RETURN_IF_ERROR(LoadAll<domain::Touchpoint>("touchpoint_id", keys.touchpoints, false));
+    AddLeadsOfTouchpoints(keys, leads);
 
     std::map<std::string, uint32_t> opportunities = keys.opportunities;
-    RETURN_IF_ERROR(LoadKeys(OpportunityKeysTable(), {"system", "external_id"},
-                             PairsOf(keys.opportunity_keys), map_.opportunity_keys));
     for (const auto& [key, plan] : keys.opportunity_keys) {
       const Slot<std::string>& slot = map_.opportunity_keys.at(key);
       if (slot.current.has_value()) opportunities[*slot.current] |= plan;
@@ -85,14 +84,7 @@ class Loader {
       }
     }
 
-    RETURN_IF_ERROR(LockLeads(leads));
-    if (!identities.empty() && session_.dialect() == Dialect::kPostgres) {
-      // READ COMMITTED: between finding an owner and locking it, it may have moved.
-      ASSIGN_OR_RETURN(OwnerMap<IdentityKey> again, ReadIdentities(identities));
-      for (const auto& [key, slot] : again) {
-        if (slot.current != found.at(key).current) return ConflictError("an identity moved");
-      }
-    }
+    RETURN_IF_ERROR(LockLeads(leads, found));
     map_.identities.merge(found);
 
     RETURN_IF_ERROR(LoadOwnIdentities(leads));
@@ -118,13 +110,6 @@ class Loader {
   }
 
  private:
-  template <class Map>
-  static std::vector<KeyPair> PairsOf(const Map& map) {
-    std::vector<KeyPair> pairs;
-    for (const auto& [key, plan] : map) pairs.push_back(key);
-    return pairs;
-  }
-
   template <class E>
   std::vector<std::string> Unknown(const std::vector<std::string>& ids) {
     std::set<std::string> unknown;
@@ -191,22 +176,85 @@ class Loader {
     return absl::OkStatus();
   }
 
+  // What the log knows of the requests, who owns the identities, and the keys of touchpoints and
+  // opportunities; what a known request made is added to `keys`.
+  absl::Status LoadNamed(const RequestIds& requests, Keys& keys, OwnerMap<IdentityKey>& found) {
+    std::vector<Row> request_rows;
+    for (const auto& [principal, ids] : requests) {
+      for (const std::string& id : ids) {
+        if (map_.requests.try_emplace({principal, id}).second) {
+          request_rows.push_back({principal, id});
+        }
+      }
+    }
+    std::vector<Row> touchpoint_rows;
+    for (const KeyPair& key : keys.touchpoint_keys) {
+      if (map_.touchpoint_keys.try_emplace(key).second) {
+        touchpoint_rows.push_back({key.first, key.second});
+      }
+    }
+    std::vector<Row> opportunity_rows;
+    for (const auto& [key, plan] : keys.opportunity_keys) {
+      if (map_.opportunity_keys.try_emplace(key).second) {
+        opportunity_rows.push_back({key.first, key.second});
+      }
+    }
+    std::vector<Selection> selections;
+    selections.push_back({RequestLogTable(), {"principal", "request_id"}, std::move(request_rows)});
+    selections.push_back({LeadIdentitiesTable(), {"kind", "value"}, IdentityRows(found)});
+    selections.push_back(
+        {TableOf<domain::Touchpoint>(), {"source", "external_id"}, std::move(touchpoint_rows)});
+    selections.push_back(
+        {OpportunityKeysTable(), {"system", "external_id"}, std::move(opportunity_rows)});
+    ASSIGN_OR_RETURN(std::vector<std::vector<Row>> rows,
+                     session_.Select(tenant_, std::move(selections)));
+
+    // tenant_id, principal, request_id, method, digest, resource, note, create_time
+    for (const Row& row : rows[0]) {
+      RequestRecord record{std::string(TextOf(row[2])), std::string(TextOf(row[3])),
+                           std::string(TextOf(row[4])), std::string(TextOf(row[5])),
+                           std::string(TextOf(row[6]))};
+      AddResource(record.resource, keys);
+      map_.requests[{std::string(TextOf(row[1])), record.request_id}] = {record, record};
+    }
+    TakeIdentities(rows[1], found);
+    for (const Row& row : rows[2]) {
+      ASSIGN_OR_RETURN(domain::Touchpoint touchpoint, FromRow<domain::Touchpoint>(row));
+      std::string id = touchpoint.id.value;
+      map_.touchpoint_keys[{touchpoint.source, touchpoint.external_id}] = {id, id};
+      map_.map<domain::Touchpoint>().try_emplace(id,
+                                                 Slot<domain::Touchpoint>{touchpoint, touchpoint});
+    }
+    TakeOwners(rows[3], map_.opportunity_keys);
+    return absl::OkStatus();
+  }
+
+  static std::vector<Row> IdentityRows(const OwnerMap<IdentityKey>& owners) {
+    std::vector<Row> rows;
+    rows.reserve(owners.size());
+    for (const auto& [key, slot] : owners) {
+      rows.push_back({static_cast<int64_t>(key.first), key.second});
+    }
+    return rows;
+  }
+
+  // Rows of (tenant_id, kind, value, lead_id).
+  static void TakeIdentities(absl::Span<const Row> rows, OwnerMap<IdentityKey>& owners) {
+    for (const Row& row : rows) {
+      std::string lead(TextOf(row[3]));
+      owners[{static_cast<domain::IdentityKind>(IntOr(row[1])), std::string(TextOf(row[2]))}] = {
+          lead, lead};
+    }
+  }
+
   absl::StatusOr<OwnerMap<IdentityKey>> ReadIdentities(const std::vector<IdentityKey>& keys) {
     OwnerMap<IdentityKey> found;
     if (keys.empty()) return found;
-    std::vector<Row> rows;
-    rows.reserve(keys.size());
-    for (const auto& [kind, value] : keys) {
-      found[{kind, value}];
-      rows.push_back({static_cast<int64_t>(kind), value});
-    }
-    ASSIGN_OR_RETURN(
-        rows, session_.SelectRows(LeadIdentitiesTable(), tenant_, {"kind", "value"}, rows, false));
-    for (const Row& row : rows) {  // tenant_id, kind, value, lead_id
-      std::string lead(TextOf(row[3]));
-      found[{static_cast<domain::IdentityKind>(IntOr(row[1])), std::string(TextOf(row[2]))}] = {
-          lead, lead};
-    }
+    for (const IdentityKey& key : keys) found[key];
+    ASSIGN_OR_RETURN(std::vector<Row> rows,
+                     session_.SelectRows(LeadIdentitiesTable(), tenant_, {"kind", "value"},
+                                         IdentityRows(found), false));
+    TakeIdentities(rows, found);
     return found;
   }
 
@@ -223,12 +271,16 @@ class Loader {
       owners[key];
       rows.push_back({key.first, key.second});
     }
-    ASSIGN_OR_RETURN(rows, session_.SelectRows(table, tenant_, match, rows, false));
+    ASSIGN_OR_RETURN(rows, session_.SelectRows(table, tenant_, match, std::move(rows), false));
+    TakeOwners(rows, owners);
+    return absl::OkStatus();
+  }
+
+  static void TakeOwners(absl::Span<const Row> rows, OwnerMap<KeyPair>& owners) {
     for (const Row& row : rows) {
       std::string owner(TextOf(row[3]));
       owners[{std::string(TextOf(row[1])), std::string(TextOf(row[2]))}] = {owner, owner};
     }
-    return absl::OkStatus();
   }
 
   template <class E>
@@ -274,28 +326,7 @@ class Loader {
     return absl::OkStatus();
   }
 
-  absl::Status LoadTouchpoints(const Keys& keys, std::map<std::string, uint32_t>& leads) {
-    std::set<KeyPair> unknown;
-    for (const KeyPair& key : keys.touchpoint_keys) {
-      if (!map_.touchpoint_keys.contains(key)) unknown.insert(key);
-    }
-    if (!unknown.empty()) {
-      std::vector<Row> rows;
-      for (const KeyPair& key : unknown) {
-        map_.touchpoint_keys[key];
-        rows.push_back({key.first, key.second});
-      }
-      ASSIGN_OR_RETURN(rows, session_.SelectRows(TableOf<domain::Touchpoint>(), tenant_,
-                                                 {"source", "external_id"}, rows, false));
-      for (const Row& row : rows) {
-        ASSIGN_OR_RETURN(domain::Touchpoint touchpoint, FromRow<domain::Touchpoint>(row));
-        std::string id = touchpoint.id.value;
-        map_.touchpoint_keys[{touchpoint.source, touchpoint.external_id}] = {id, id};
-        map_.map<domain::Touchpoint>().try_emplace(
-            id, Slot<domain::Touchpoint>{touchpoint, touchpoint});
-      }
-    }
-    RETURN_IF_ERROR(LoadAll<domain::Touchpoint>("touchpoint_id", keys.touchpoints, false));
+  void AddLeadsOfTouchpoints(const Keys& keys, std::map<std::string, uint32_t>& leads) {
     auto add_lead = [&](const std::string& id) {
       const Slot<domain::Touchpoint>& slot = map_.map<domain::Touchpoint>().at(id);
       if (slot.current.has_value()) leads[slot.current->lead.value] |= kLeadOnly;
@@ -305,16 +336,44 @@ class Loader {
       if (slot.current.has_value()) add_lead(*slot.current);
     }
     for (const std::string& id : keys.touchpoints) add_lead(id);
-    return absl::OkStatus();
   }
 
-  absl::Status LockLeads(const std::map<std::string, uint32_t>& leads) {
+  // The leads, their persons' keys, and once more the owners of `found`: at READ COMMITTED an
+  // identity may have moved between being found and its lead being locked. One that had no owner
+  // needs no second look: two who claim it collide on its unique key.
+  absl::Status LockLeads(const std::map<std::string, uint32_t>& leads,
+                         const OwnerMap<IdentityKey>& found) {
     std::vector<std::string> ids;
     for (const auto& [id, plan] : leads) ids.push_back(id);
     ids = Unknown<domain::Lead>(ids);
-    if (ids.empty()) return absl::OkStatus();
-    RETURN_IF_ERROR(LoadAll<domain::Lead>("lead_id", ids, true));
-    return LoadPersonKeys(session_, vault_, tenant_, ids, map_.person_keys);
+    OwnerMap<IdentityKey> owned;
+    if (session_.dialect() == Dialect::kPostgres) {
+      for (const auto& [key, slot] : found) {
+        if (slot.current.has_value()) owned[key];
+      }
+    }
+    std::vector<Row> keys;
+    keys.reserve(ids.size());
+    for (const std::string& id : ids) keys.push_back({id});
+    std::vector<Selection> selections;
+    selections.push_back({TableOf<domain::Lead>(), {"lead_id"}, keys, true});
+    selections.push_back({PersonKeysTable(), {"lead_id"}, std::move(keys)});
+    selections.push_back({LeadIdentitiesTable(), {"kind", "value"}, IdentityRows(owned)});
+    ASSIGN_OR_RETURN(std::vector<std::vector<Row>> rows,
+                     session_.Select(tenant_, std::move(selections)));
+    for (const std::string& id : ids) map_.map<domain::Lead>()[id];
+    for (const Row& row : rows[0]) {
+      ASSIGN_OR_RETURN(domain::Lead lead, FromRow<domain::Lead>(row));
+      Slot<domain::Lead>& slot = map_.map<domain::Lead>()[lead.id.value];
+      slot.stored = lead;
+      slot.current = std::move(lead);
+    }
+    RETURN_IF_ERROR(UnwrapPersonKeys(vault_, tenant_, rows[1], map_.person_keys));
+    TakeIdentities(rows[2], owned);
+    for (const auto& [key, slot] : owned) {
+      if (slot.current != found.at(key).current) return ConflictError("an identity moved");
+    }
+    return absl::OkStatus();
   }
 
   Session& session_;
@@ -325,34 +384,9 @@ class Loader {
 
 }  // namespace
 
-absl::Status Load(Session& session, const Vault& vault, const TenantId& tenant, const Keys& keys,
-                  BatchMap& map) {
-  return Loader(session, vault, tenant, map).Run(keys);
-}
-
-absl::Status LoadRequests(Session& session, const TenantId& tenant, const std::string& principal,
-                          const std::vector<std::string>& ids, BatchMap& map, Keys& keys) {
-  std::set<std::string> unknown;
-  for (const std::string& id : ids) {
-    if (!map.requests.contains({principal, id})) unknown.insert(id);
-  }
-  if (unknown.empty()) return absl::OkStatus();
-  std::vector<Row> rows;
-  for (const std::string& id : unknown) {
-    map.requests[{principal, id}];
-    rows.push_back({principal, id});
-  }
-  static const auto* const kMatch = new std::vector<std::string>{"principal", "request_id"};
-  ASSIGN_OR_RETURN(rows, session.SelectRows(RequestLogTable(), tenant, *kMatch, rows, false));
-  // tenant_id, principal, request_id, method, digest, resource, note, create_time
-  for (const Row& row : rows) {
-    RequestRecord record{std::string(TextOf(row[2])), std::string(TextOf(row[3])),
-                         std::string(TextOf(row[4])), std::string(TextOf(row[5])),
-                         std::string(TextOf(row[6]))};
-    AddResource(record.resource, keys);
-    map.requests[{principal, record.request_id}] = {record, record};
-  }
-  return absl::OkStatus();
+absl::Status Load(Session& session, const Vault& vault, const TenantId& tenant,
+                  const RequestIds& requests, Keys keys, BatchMap& map) {
+  return Loader(session, vault, tenant, map).Run(requests, std::move(keys));
 }
 
 }  // namespace relais::storage

@@ -2,6 +2,7 @@
 // leads, opportunities, then everything else, each by key.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,17 +13,14 @@
 
 namespace relais::storage {
 
-// Loads what `keys` name and the map does not hold yet; keys that lead to nothing become absent
-// entries. Leads and opportunities are locked (PostgreSQL). A conflict (see session.h) when an
-// identity or a key moved between finding its lead and locking it: the batch starts over.
-// The entries of `principal` in the request log are loaded by LoadRequests, first, because what
-// they name is loaded with the rest.
-absl::Status Load(Session& session, const Vault& vault, const domain::TenantId& tenant,
-                  const Keys& keys, BatchMap& map);
+// Ids of the request log by the principal who used them.
+using RequestIds = std::map<std::string, std::vector<std::string>>;
 
-// Loads the entries of `ids` and adds to `keys` what they say was made.
-absl::Status LoadRequests(Session& session, const domain::TenantId& tenant,
-                          const std::string& principal, const std::vector<std::string>& ids,
-                          BatchMap& map, Keys& keys);
+// Loads the log's entries of `requests`, and what these say was made as well as what `keys` name,
+// beyond what the map holds already; keys that lead to nothing become absent entries. Leads and
+// opportunities are locked (PostgreSQL). A conflict (see session.h) when an identity moved between
+// finding its lead and locking it: the batch starts over.
+absl::Status Load(Session& session, const Vault& vault, const domain::TenantId& tenant,
+                  const RequestIds& requests, Keys keys, BatchMap& map);
 
 }  // namespace relais::storage

@@ -24,6 +24,12 @@ absl::Status LoadPersonKeys(Session& session, const Vault& vault, const domain::
   rows.reserve(leads.size());
   for (const std::string& lead : leads) rows.push_back({lead});
   ASSIGN_OR_RETURN(rows, session.SelectRows(PersonKeysTable(), tenant, *kMatch, rows, false));
+  return UnwrapPersonKeys(vault, tenant, rows, keys);
+}
+
+absl::Status UnwrapPersonKeys(const Vault& vault, const domain::TenantId& tenant,
+                              absl::Span<const Row> rows,
+                              std::unordered_map<std::string, std::string>& keys) {
   for (const Row& row : rows) {  // tenant_id, lead_id, wrapped_key
     std::string lead(TextOf(row[1]));
     ASSIGN_OR_RETURN(std::string key, vault.Unwrap(TextOf(row[2]), ContextOf(tenant, lead)));

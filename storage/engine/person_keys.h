@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "server/domain/ids.h"
 #include "storage/engine/session.h"
 #include "storage/engine/vault.h"
@@ -17,6 +18,11 @@ namespace relais::storage {
 absl::Status LoadPersonKeys(Session& session, const Vault& vault, const domain::TenantId& tenant,
                             const std::vector<std::string>& leads,
                             std::unordered_map<std::string, std::string>& keys);
+
+// The same for `rows` of the table person_keys.
+absl::Status UnwrapPersonKeys(const Vault& vault, const domain::TenantId& tenant,
+                              absl::Span<const Row> rows,
+                              std::unordered_map<std::string, std::string>& keys);
 
 // The row that keeps a new person's key.
 Row PersonKeyRow(const Vault& vault, const domain::TenantId& tenant, const std::string& lead,

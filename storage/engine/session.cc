@@ -1,7 +1,10 @@
 #include "storage/engine/session.h"
 
+#include <utility>
+
 #include "absl/strings/cord.h"
 #include "server/domain/concat.h"
+#include "server/domain/status_macros.h"
 
 namespace relais::storage {
 namespace {
@@ -33,5 +36,15 @@ absl::Status LostError(std::string_view what) {
 bool IsConflict(const absl::Status& status) { return HasKind(status, kConflict); }
 
 bool IsLost(const absl::Status& status) { return HasKind(status, kLost); }
+
+absl::StatusOr<std::vector<Row>> Session::SelectRows(const Table& table,
+                                                     const domain::TenantId& tenant,
+                                                     std::vector<std::string> match,
+                                                     std::vector<Row> keys, bool lock) {
+  std::vector<Selection> selections;
+  selections.push_back({table, std::move(match), std::move(keys), lock});
+  ASSIGN_OR_RETURN(std::vector<std::vector<Row>> rows, Select(tenant, std::move(selections)));
+  return std::move(rows.front());
+}
 
 }  // namespace relais::storage

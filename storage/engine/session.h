@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/domain/ids.h"
+#include "server/domain/value.h"
 #include "storage/cell.h"
 #include "storage/sql/dialect.h"
 
@@ -38,12 +39,27 @@ enum class CommitOutcome {
   kUnknown,     // no answer, or an answer that does not prove durability (WARNING 01000)
 };
 
+// Rows of one table by key, for Session::Select.
+struct Selection {
+  const Table& table;
+  std::vector<std::string> match;  // columns, tenant_id not among them
+  std::vector<Row> keys;           // of the width of `match`; repeated ones count once
+  bool lock = false;               // FOR UPDATE, in the order of the keys (PostgreSQL)
+};
+
+// The last number and time of a tenant's events.
+struct EventNumbers {
+  int64_t last_number = 0;
+  int64_t last_time = 0;
+};
+
 class Session {
  public:
   virtual ~Session() = default;
 
   virtual Dialect dialect() const = 0;
-  // BEGIN IMMEDIATE (SQLite write), READ COMMITTED with `app.tenant` set locally (PostgreSQL). A
+  // BEGIN IMMEDIATE (SQLite write), READ COMMITTED with `app.tenant` set locally (PostgreSQL, sent
+  // together with the first statement: a lost connection may show there only). A
   // read transaction is a snapshot: every statement in it sees the same state (REPEATABLE READ on
   // PostgreSQL).
   virtual absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode) = 0;
@@ -70,13 +86,30 @@ class Session {
   virtual absl::Status UpdateRows(const Table& table, absl::Span<const size_t> columns,
                                   absl::Span<const Row> rows,
                                   absl::Span<const int64_t> old_revisions) = 0;
-  // Rows of `table` where `match` (a list of columns, tenant_id not among them) equals one of
-  // `keys`; ordered by the table's key; with `lock` FOR UPDATE in that order on PostgreSQL. Only
-  // rows of `tenant`.
-  virtual absl::StatusOr<std::vector<Row>> SelectRows(const Table& table,
-                                                      const domain::TenantId& tenant,
-                                                      absl::Span<const std::string> match,
-                                                      absl::Span<const Row> keys, bool lock) = 0;
+  // Inserts `rows` of the table events, which are numbered here: the tenant's counter is raised by
+  // their count, its time to at least `now` and one microsecond an event. The counter's row stays
+  // locked until the transaction ends: that is what makes numbers and times follow the order of
+  // commits, so this is the last statement of a transaction. `numbers` is set when the statement
+  // has run.
+  virtual absl::Status AppendEvents(const Table& events, const domain::TenantId& tenant,
+                                    std::vector<Row> rows, domain::Timestamp now,
+                                    EventNumbers& numbers) = 0;
+  // From here to the end of the transaction the three above may be sent without waiting for an
+  // answer (PostgreSQL): they answer OK, and Commit tells what became of them; `failure()` says
+  // why. What they set must live until then. A reading statement waits for all before it.
+  virtual void SendAhead() = 0;
+  // Why the latest transaction failed; OK when it did not.
+  virtual absl::Status failure() const = 0;
+
+  // Rows of the tables where `match` equals one of `keys`, for each selection in turn and in one
+  // round trip; the rows of one are ordered by the table's key. Each selection sees what the locks
+  // of those before it waited for. Only rows of `tenant`.
+  virtual absl::StatusOr<std::vector<std::vector<Row>>> Select(
+      const domain::TenantId& tenant, std::vector<Selection> selections) = 0;
+  // One selection.
+  absl::StatusOr<std::vector<Row>> SelectRows(const Table& table, const domain::TenantId& tenant,
+                                              std::vector<std::string> match, std::vector<Row> keys,
+                                              bool lock);
   // False once the connection is known to be gone.
   virtual bool healthy() const = 0;
 };

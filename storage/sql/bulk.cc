@@ -55,18 +55,16 @@ absl::StatusOr<std::vector<size_t>> ColumnsToUpdate(const Table& table,
   return out;
 }
 
-absl::StatusOr<std::vector<Row>> DistinctKeys(absl::Span<const Row> keys, size_t width) {
-  std::vector<Row> out;
-  out.reserve(keys.size());
+absl::StatusOr<std::vector<Row>> DistinctKeys(std::vector<Row> keys, size_t width) {
   for (const Row& key : keys) {
     if (key.size() != width) {
       return absl::InternalError("a key has another width than its columns");
     }
-    if (std::none_of(key.begin(), key.end(), IsNull)) out.push_back(key);
   }
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
-  return out;
+  std::erase_if(keys, [](const Row& key) { return std::any_of(key.begin(), key.end(), IsNull); });
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
 }
 
 std::string ColumnList(const Table& table) {

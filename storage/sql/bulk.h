@@ -29,7 +29,7 @@ absl::StatusOr<std::vector<size_t>> ColumnsToUpdate(const Table& table,
 
 // The keys once each, sorted, without those that hold a NULL (which equals nothing). INTERNAL when
 // one has another width.
-absl::StatusOr<std::vector<Row>> DistinctKeys(absl::Span<const Row> keys, size_t width);
+absl::StatusOr<std::vector<Row>> DistinctKeys(std::vector<Row> keys, size_t width);
 
 // "a, b, c" of all columns.
 std::string ColumnList(const Table& table);

@@ -32,7 +32,7 @@ absl::StatusOr<int64_t> SociSession::Execute(std::string_view sql, absl::Span<co
 absl::StatusOr<int64_t> SociSession::Run(std::string_view sql, absl::Span<const Cell> params,
                                          absl::Span<const ColumnType> types,
                                          std::vector<Row>* rows) {
-  RETURN_IF_ERROR(Usable());
+  RETURN_IF_ERROR(transaction_.Usable());
   int64_t affected = 0;
   RETURN_IF_ERROR(Fenced(sql, [&] {
     std::vector<ColumnType> shapes;
@@ -66,7 +66,7 @@ absl::StatusOr<int64_t> SociSession::Run(std::string_view sql, absl::Span<const 
 absl::Status SociSession::RunEach(std::string_view sql, absl::Span<const ColumnType> types,
                                   absl::Span<const std::vector<const Cell*>> sets,
                                   const absl::Status& short_count) {
-  RETURN_IF_ERROR(Usable());
+  RETURN_IF_ERROR(transaction_.Usable());
   bool all = true;
   RETURN_IF_ERROR(Fenced(sql, [&] {
     Prepared& prepared = Find(sql, types, {});
@@ -87,20 +87,7 @@ absl::Status SociSession::RunEach(std::string_view sql, absl::Span<const ColumnT
     }
     Release(statement);
   }));
-  return all ? absl::OkStatus() : Fail(short_count);
-}
-
-absl::Status SociSession::Fail(absl::Status status) {
-  state_ = State::kFailed;
-  failure_ = status;
-  if (!IsConflict(status)) healthy_ = false;
-  return status;
-}
-
-absl::Status SociSession::Usable() const {
-  if (state_ == State::kFailed) return failure_;
-  if (state_ == State::kIdle) return absl::InternalError("a statement outside of a transaction");
-  return absl::OkStatus();
+  return all ? absl::OkStatus() : transaction_.Fail(short_count);
 }
 
 template <class Body>
@@ -109,9 +96,9 @@ absl::Status SociSession::Fenced(std::string_view sql, Body body) {
     body();
     return absl::OkStatus();
   } catch (const std::exception& error) {
-    return Fail(Translate(&error, sql));
+    return transaction_.Fail(Translate(&error, sql));
   } catch (...) {
-    return Fail(Translate(nullptr, sql));
+    return transaction_.Fail(Translate(nullptr, sql));
   }
 }
 
@@ -190,10 +177,9 @@ Cell SociSession::Take(Slot& slot) {
 }
 
 void SociSession::Closed() {
-  state_ = State::kIdle;
-  failure_ = absl::OkStatus();
+  transaction_.Closed();
   // On a session that is lost, closing a statement could wait for a server that is not there.
-  if (spoiled_.has_value() && healthy_) {
+  if (spoiled_.has_value() && healthy()) {
     Drop(*spoiled_);
     spoiled_.reset();
   }

@@ -23,6 +23,7 @@
 #include "soci/soci.h"
 #include "storage/cell.h"
 #include "storage/engine/session.h"
+#include "storage/sql/transaction_state.h"
 
 namespace relais::storage {
 
@@ -40,7 +41,8 @@ class SociSession : public Session {
   absl::StatusOr<std::vector<Row>> Query(std::string_view sql, absl::Span<const Cell> params,
                                          absl::Span<const ColumnType> types) final;
   absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) final;
-  bool healthy() const override { return healthy_; }
+  bool healthy() const override { return transaction_.healthy(); }
+  absl::Status failure() const override { return transaction_.failure(); }
 
  protected:
   explicit SociSession(std::unique_ptr<soci::session> session) : soci_(std::move(session)) {}
@@ -62,16 +64,10 @@ class SociSession : public Session {
                        absl::Span<const std::vector<const Cell*>> sets,
                        const absl::Status& short_count);
 
-  // Transaction state, for the engines' Begin, Commit and Rollback.
-  enum class State { kIdle, kOpen, kFailed };
-  State state() const { return state_; }
-  void Opened() { state_ = State::kOpen; }
+  // For the engines' Begin, Commit and Rollback.
+  TransactionState& transaction() { return transaction_; }
+  // The transaction has ended.
   void Closed();
-  // Kills the transaction with `status`, and the session unless it is a conflict. Returns it.
-  absl::Status Fail(absl::Status status);
-  void MarkLost() { healthy_ = false; }
-  // OK in an open transaction.
-  absl::Status Usable() const;
 
   // Statements must go before their session: engines call this first in their destructor.
   void DropStatements();
@@ -107,9 +103,7 @@ class SociSession : public Session {
   // execution when the statement is executed again, but not when it is destroyed; and a statement
   // can be closed on the server only after the failed transaction has ended.
   std::optional<std::list<Prepared>::iterator> spoiled_;
-  State state_ = State::kIdle;
-  absl::Status failure_;
-  bool healthy_ = true;
+  TransactionState transaction_;
 };
 
 // The first words of a statement, for an error text: cut before the first quoted literal.

@@ -15,6 +15,7 @@
 #include "soci/sqlite3/soci-sqlite3.h"
 #include "storage/sql/bulk.h"
 #include "storage/sql/migration.h"
+#include "storage/sql/rows.h"
 #include "storage/sql/soci_session.h"
 
 namespace relais::storage {
@@ -85,15 +86,15 @@ class SqliteSession final : public SociSession {
   Dialect dialect() const override { return Dialect::kSqlite; }
 
   absl::Status Begin(const domain::TenantId&, TransactionMode mode) override {
-    if (state() != State::kIdle) return absl::InternalError("a transaction is open already");
+    if (!transaction().idle()) return absl::InternalError("a transaction is open already");
     // SOCI's begin() is deferred: a write after a read would then fail at once, without waiting.
     RETURN_IF_ERROR(Script(mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN"));
-    Opened();
+    transaction().Opened();
     return absl::OkStatus();
   }
 
   CommitOutcome Commit() override {
-    if (state() != State::kOpen) {
+    if (!transaction().open()) {
       Rollback();
       return CommitOutcome::kRolledBack;
     }
@@ -110,7 +111,7 @@ class SqliteSession final : public SociSession {
         return CommitOutcome::kRolledBack;
       default:
         // The log may or may not have reached the disk.
-        MarkLost();
+        transaction().MarkLost();
         return CommitOutcome::kUnknown;
     }
   }
@@ -119,14 +120,14 @@ class SqliteSession final : public SociSession {
     // SQLite ends the transaction by itself after some errors (disk full, I/O).
     if (sqlite_api::sqlite3_get_autocommit(connection_) == 0 &&
         sqlite_api::sqlite3_exec(connection_, "ROLLBACK", nullptr, nullptr, nullptr) != SQLITE_OK) {
-      MarkLost();
+      transaction().MarkLost();
     }
     Closed();
   }
 
   absl::Status InsertRows(const Table& table, absl::Span<const Row> rows) override {
     RETURN_IF_ERROR(CheckRows(table, rows));
-    if (rows.empty()) return Usable();
+    if (rows.empty()) return transaction().Usable();
     std::string sql = Concat("INSERT INTO ", table.name, " (", ColumnList(table), ") VALUES (");
     for (size_t i = 0; i < table.columns.size(); ++i) {
       Append(sql, i == 0 ? "" : ", ", Placeholder(i + 1));
@@ -148,7 +149,7 @@ class SqliteSession final : public SociSession {
     RETURN_IF_ERROR(CheckRows(table, rows));
     if (rows.size() != old_revisions.size()) return absl::InternalError("revisions do not match");
     ASSIGN_OR_RETURN(std::vector<size_t> changed, ColumnsToUpdate(table, columns));
-    if (rows.empty()) return Usable();
+    if (rows.empty()) return transaction().Usable();
     std::string sql = Concat("UPDATE ", table.name, " SET ");
     std::vector<ColumnType> types;
     for (size_t column : changed) {
@@ -178,34 +179,38 @@ class SqliteSession final : public SociSession {
     return RunEach(sql, types, sets, ConflictError(Concat("stale revision in ", table.name)));
   }
 
-  absl::StatusOr<std::vector<Row>> SelectRows(const Table& table, const domain::TenantId& tenant,
-                                              absl::Span<const std::string> match,
-                                              absl::Span<const Row> keys, bool) override {
-    RETURN_IF_ERROR(Usable());
-    RETURN_IF_ERROR(NamedColumns(table, match).status());
-    ASSIGN_OR_RETURN(std::vector<Row> distinct, DistinctKeys(keys, match.size()));
-    std::string sql =
-        Concat("SELECT ", ColumnList(table), " FROM ", table.name, " WHERE tenant_id = :p1");
-    for (size_t i = 0; i < match.size(); ++i) {
-      Append(sql, " AND ", match[i], " = ", Placeholder(i + 2));
+  absl::Status AppendEvents(const Table& events, const domain::TenantId& tenant,
+                            std::vector<Row> rows, domain::Timestamp now,
+                            EventNumbers& numbers) override {
+    const int64_t count = static_cast<int64_t>(rows.size());
+    static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
+    ASSIGN_OR_RETURN(std::vector<Row> counter,
+                     Query("UPDATE feed_counters SET last_number = last_number + :p1, last_time = "
+                           "max(last_time + 1, :p2) + :p3 WHERE tenant_id = :p4 "
+                           "RETURNING last_number, last_time",
+                           Row{count, now.micros, count - 1, tenant.value}, kTypes));
+    if (counter.size() != 1) {
+      return transaction().Fail(absl::InternalError("the tenant has no feed counter"));
     }
-    std::vector<ColumnType> types = TypesOf(table);
-    std::vector<Row> rows;
-    Row params;
-    for (Row& key : distinct) {
-      params.assign(1, tenant.value);
-      params.insert(params.end(), std::make_move_iterator(key.begin()),
-                    std::make_move_iterator(key.end()));
-      RETURN_IF_ERROR(Run(sql, params, types, &rows).status());
+    numbers = {IntOr(counter[0][0]), IntOr(counter[0][1])};
+    const size_t number = ColumnIndex(events, "number");
+    const size_t time = ColumnIndex(events, "record_time");
+    for (int64_t i = 0; i < count; ++i) {
+      Row& row = rows[static_cast<size_t>(i)];
+      row[number] = numbers.last_number - count + 1 + i;
+      row[time] = numbers.last_time - count + 1 + i;
     }
-    // Each row equals one key only, so sorting gives the order of a single statement.
-    std::vector<size_t> order = KeyColumns(table);
-    std::sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
-      for (size_t column : order) {
-        if (a[column] != b[column]) return a[column] < b[column];
-      }
-      return false;
-    });
+    return InsertRows(events, rows);
+  }
+
+  void SendAhead() override {}
+
+  absl::StatusOr<std::vector<std::vector<Row>>> Select(const domain::TenantId& tenant,
+                                                       std::vector<Selection> selections) override {
+    std::vector<std::vector<Row>> rows;
+    for (Selection& selection : selections) {
+      ASSIGN_OR_RETURN(rows.emplace_back(), SelectOne(tenant, std::move(selection)));
+    }
     return rows;
   }
 
@@ -214,8 +219,8 @@ class SqliteSession final : public SociSession {
     int code = sqlite_api::sqlite3_exec(connection_, sql.c_str(), nullptr, nullptr, nullptr);
     if (code == SQLITE_OK) return absl::OkStatus();
     absl::Status status = StatusOf(code, sql);
-    if (state() == State::kOpen) return Fail(std::move(status));
-    if (!IsConflict(status)) MarkLost();
+    if (transaction().open()) return transaction().Fail(std::move(status));
+    if (!IsConflict(status)) transaction().MarkLost();
     return status;
   }
 
@@ -252,6 +257,37 @@ class SqliteSession final : public SociSession {
           "the file system of the database does not allow a write-ahead log");
     }
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<Row>> SelectOne(const domain::TenantId& tenant, Selection selection) {
+    RETURN_IF_ERROR(transaction().Usable());
+    const auto& [table, match, keys, lock] = selection;
+    RETURN_IF_ERROR(NamedColumns(table, match).status());
+    ASSIGN_OR_RETURN(std::vector<Row> distinct,
+                     DistinctKeys(std::move(selection.keys), match.size()));
+    std::string sql =
+        Concat("SELECT ", ColumnList(table), " FROM ", table.name, " WHERE tenant_id = :p1");
+    for (size_t i = 0; i < match.size(); ++i) {
+      Append(sql, " AND ", match[i], " = ", Placeholder(i + 2));
+    }
+    std::vector<ColumnType> types = TypesOf(table);
+    std::vector<Row> rows;
+    Row params;
+    for (Row& key : distinct) {
+      params.assign(1, tenant.value);
+      params.insert(params.end(), std::make_move_iterator(key.begin()),
+                    std::make_move_iterator(key.end()));
+      RETURN_IF_ERROR(Run(sql, params, types, &rows).status());
+    }
+    // Each row equals one key only, so sorting gives the order of a single statement.
+    std::vector<size_t> order = KeyColumns(table);
+    std::sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
+      for (size_t column : order) {
+        if (a[column] != b[column]) return a[column] < b[column];
+      }
+      return false;
+    });
+    return rows;
   }
 
   sqlite_api::sqlite3* connection_;

@@ -17,7 +17,6 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
-#include "storage/sql/array_literal.h"
 #include "storage/sql/bulk.h"
 #include "storage/sql/json.h"
 #include "storage/sql/migration.h"
@@ -113,13 +112,6 @@ TEST(JsonTest, InvalidUtf8IsReplacedAndDoesNotThrow) {
   absl::StatusOr<Value> value = FromJson(ToJson(Value("a\xff")));
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(*value, Value("a\xEF\xBF\xBD"));
-}
-
-TEST(ArrayLiteralTest, TextIsQuotedSoThatNothingIsSyntax) {
-  EXPECT_EQ(ArrayLiteral(Row{}), "{}");
-  EXPECT_EQ(ArrayLiteral(Row{int64_t{-1}, kMin, Cell()}), "{-1,-9223372036854775808,NULL}");
-  EXPECT_EQ(ArrayLiteral(Row{"", "NULL", "a,b{}", "\"\\", Cell()}),
-            R"({"","NULL","a,b{}","\"\\",NULL})");
 }
 
 TEST(RowsTest, ColumnsOfALeadFollowItsFields) {

@@ -32,7 +32,6 @@
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
 #include "storage/postgres/postgres_database.h"
-#include "storage/sql/array_literal.h"
 #include "storage/sql/rows.h"
 #include "storage/sql/soci_session.h"
 #include "storage/sql/tables.h"
@@ -1057,7 +1056,8 @@ TEST_F(PostgresSessionTest, SettingsOfAWriterAreThoseOfTheDesign) {
   session_ = Open(TransactionMode::kWrite);
   Begin();
   for (const auto& [name, value] :
-       std::map<std::string, std::string>{{"plan_cache_mode", "force_custom_plan"},
+       std::map<std::string, std::string>{{"plan_cache_mode", "force_generic_plan"},
+                                          {"enable_seqscan", "off"},
                                           {"synchronous_commit", "on"},
                                           {"lock_timeout", "5s"},
                                           {"transaction_isolation", "read committed"},
@@ -1131,12 +1131,14 @@ TEST_F(PostgresSessionTest, ALostSessionSaysSoAndAnotherOneServes) {
   Insert(BatchesTable(), {Batch(1)});
 }
 
-TEST_F(PostgresSessionTest, BeginOnALostSessionIsLost) {
+TEST_F(PostgresSessionTest, TheFirstStatementOnALostSessionIsLost) {
   Begin();
   std::string backend = BackendOf(*session_);
   Commit();
   Terminate(backend);
-  EXPECT_TRUE(IsLost(session_->Begin(Default(), TransactionMode::kWrite)));
+  absl::Status status = session_->Begin(Default(), TransactionMode::kWrite);
+  if (status.ok()) status = session_->Query("SELECT 1", {}, {kInteger}).status();
+  EXPECT_TRUE(IsLost(status)) << status;
   EXPECT_FALSE(session_->healthy());
 }
 
@@ -1219,14 +1221,59 @@ TEST_F(PostgresSessionTest, ConnectionStringsAreReadByLibpqAndRefusedWithoutBein
   EXPECT_EQ(TextOf((*rows)[0][0]), "a  b'c\\=1");
 }
 
-TEST_F(PostgresSessionTest, ArrayLiteralsServeHandWrittenStatements) {
-  Insert(BatchesTable(), {Batch(1), Batch(2), Batch(3)});
+TEST_F(PostgresSessionTest, ACellThatIsNotOfItsColumnIsRefusedAndKillsTheTransaction) {
+  for (const Row& row : {Row{"default", "no-uuid", int64_t{1}}, Row{"default", Uuid(1), "text"},
+                         Row{std::string("def\0ault", 8), Uuid(1), int64_t{1}}}) {
+    session_ = Open(TransactionMode::kWrite);
+    Begin();
+    absl::Status status = session_->InsertRows(BatchesTable(), std::vector<Row>{row});
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(status.ToString(), Not(HasSubstr("no-uuid")));
+    EXPECT_EQ(session_->Commit(), CommitOutcome::kRolledBack);
+  }
+}
+
+TEST_F(PostgresSessionTest, StatementsSentAheadFailTogetherAtCommitAndSayWhy) {
+  Insert(BatchesTable(), {Batch(1)});
   Begin();
-  auto rows = session_->Query(
-      "SELECT batch_id FROM batches WHERE batch_id = ANY(:p1::uuid[]) ORDER BY batch_id",
-      {Cell(ArrayLiteral(Row{Uuid(1), Uuid(3), Cell()}))}, {ColumnType::kUuid});
+  session_->SendAhead();
+  EXPECT_OK(session_->InsertRows(BatchesTable(), std::vector<Row>{Batch(2)}));
+  EXPECT_OK(session_->InsertRows(BatchesTable(), std::vector<Row>{Batch(1)}));
+  EXPECT_OK(session_->InsertRows(BatchesTable(), std::vector<Row>{Batch(3)}));
+  EXPECT_EQ(session_->Commit(), CommitOutcome::kRolledBack);
+  EXPECT_TRUE(IsConflict(session_->failure())) << session_->failure();
+  EXPECT_TRUE(session_->healthy());
+  EXPECT_EQ(Count(*session_, "batches"), 1);
+}
+
+TEST_F(PostgresSessionTest, AStaleRevisionSentAheadStopsTheCommitBehindIt) {
+  Lead lead;
+  lead.id = LeadId(Uuid(1));
+  lead.revision = 1;
+  Insert(TableOf<Lead>(), {ToRow(Default(), lead)});
+  lead.revision = 2;
+  lead.score = 50;
+  Begin();
+  session_->SendAhead();
+  EXPECT_OK(session_->UpdateRows(TableOf<Lead>(), {ColumnIndex(TableOf<Lead>(), "score")},
+                                 {ToRow(Default(), lead)}, {7}));
+  EXPECT_EQ(session_->Commit(), CommitOutcome::kRolledBack);
+  EXPECT_TRUE(IsConflict(session_->failure())) << session_->failure();
+  EXPECT_EQ(engine().Admin("SELECT score, revision FROM leads"), "0|1\n");
+}
+
+TEST_F(PostgresSessionTest, AStatementThatCouldNotBePreparedIsPreparedLater) {
+  // Passed over together with the statement before it, and so unknown to the server.
+  Begin();
+  session_->SendAhead();
+  EXPECT_OK(session_->InsertRows(BatchesTable(), std::vector<Row>{Batch(1)}));
+  EXPECT_OK(session_->InsertRows(BatchesTable(), std::vector<Row>{Batch(1)}));
+  EXPECT_TRUE(IsConflict(session_->Query("SELECT 5", {}, {kInteger}).status()));
+  session_->Rollback();
+  Begin();
+  auto rows = session_->Query("SELECT 5", {}, {kInteger});
   ASSERT_OK(rows);
-  EXPECT_THAT(*rows, ElementsAre(Row{Uuid(1)}, Row{Uuid(3)}));
+  EXPECT_THAT(*rows, ElementsAre(Row{int64_t{5}}));
   Commit();
 }
 
