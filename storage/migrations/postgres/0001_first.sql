@@ -139,7 +139,8 @@ CREATE INDEX leads_by_stage_and_score ON leads (tenant_id, stage, score, lead_id
 CREATE INDEX leads_by_stage_time ON leads (tenant_id, (COALESCE(milestones_stage_time, 0)), lead_id);
 CREATE INDEX leads_by_last_touch_time ON leads (tenant_id, (COALESCE(milestones_last_touch_time, 0)), lead_id);
 CREATE INDEX leads_by_family_name ON leads (tenant_id, (COALESCE(person_family_name, '')), lead_id);
-CREATE INDEX leads_by_owner ON leads (tenant_id, owner, lead_id);
+CREATE INDEX leads_by_owner ON leads (tenant_id, owner, lead_id)
+  WHERE owner IS NOT NULL;
 CREATE INDEX leads_due_for_score ON leads (tenant_id, next_score_time)
   WHERE next_score_time IS NOT NULL;
 
@@ -379,7 +380,6 @@ CREATE TABLE events (
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX events_by_lead ON events (tenant_id, lead_id, number)
   WHERE lead_id IS NOT NULL;
-CREATE INDEX events_by_subject ON events (tenant_id, subject, number);
 CREATE INDEX events_by_record_time ON events USING brin (record_time);
 
 -- What a request id has done, so that a repetition answers the same. digest is a keyed HMAC.
@@ -394,7 +394,7 @@ CREATE TABLE request_log (
   create_time BIGINT NOT NULL,
   PRIMARY KEY (tenant_id, principal, request_id)
 );
-CREATE INDEX request_log_by_create_time ON request_log (tenant_id, create_time);
+CREATE INDEX request_log_by_create_time ON request_log USING brin (create_time);
 
 -- One row a committed batch: a second insert of the same id tells whether a lost commit happened.
 CREATE TABLE batches (
@@ -448,95 +448,96 @@ INSERT INTO tenants (tenant_id, create_time, config_version) VALUES ('default', 
 INSERT INTO feed_counters (tenant_id, last_number, last_time) VALUES ('default', 0, 0);
 
 -- A statement sees the rows of one tenant: the one that its transaction named in app.tenant. Forced,
--- so that the owner is bound, too. Without a tenant, nothing is seen.
+-- so that the owner is bound, too. Without a tenant, nothing is seen. The setting is read in a
+-- subquery, once a statement and not once a row.
 ALTER TABLE tenants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE tenants FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenants_of_tenant ON tenants
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE feed_counters ENABLE ROW LEVEL SECURITY;
 ALTER TABLE feed_counters FORCE ROW LEVEL SECURITY;
 CREATE POLICY feed_counters_of_tenant ON feed_counters
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE leads ENABLE ROW LEVEL SECURITY;
 ALTER TABLE leads FORCE ROW LEVEL SECURITY;
 CREATE POLICY leads_of_tenant ON leads
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE lead_identities ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_identities FORCE ROW LEVEL SECURITY;
 CREATE POLICY lead_identities_of_tenant ON lead_identities
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE touchpoints ENABLE ROW LEVEL SECURITY;
 ALTER TABLE touchpoints FORCE ROW LEVEL SECURITY;
 CREATE POLICY touchpoints_of_tenant ON touchpoints
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE consents FORCE ROW LEVEL SECURITY;
 CREATE POLICY consents_of_tenant ON consents
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE assessments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE assessments FORCE ROW LEVEL SECURITY;
 CREATE POLICY assessments_of_tenant ON assessments
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE opportunities ENABLE ROW LEVEL SECURITY;
 ALTER TABLE opportunities FORCE ROW LEVEL SECURITY;
 CREATE POLICY opportunities_of_tenant ON opportunities
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE opportunity_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE opportunity_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY opportunity_keys_of_tenant ON opportunity_keys
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 CREATE POLICY users_of_tenant ON users
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE user_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE user_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY user_keys_of_tenant ON user_keys
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE teams ENABLE ROW LEVEL SECURITY;
 ALTER TABLE teams FORCE ROW LEVEL SECURITY;
 CREATE POLICY teams_of_tenant ON teams
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE team_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE team_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY team_keys_of_tenant ON team_keys
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE imports ENABLE ROW LEVEL SECURITY;
 ALTER TABLE imports FORCE ROW LEVEL SECURITY;
 CREATE POLICY imports_of_tenant ON imports
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE operations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE operations FORCE ROW LEVEL SECURITY;
 CREATE POLICY operations_of_tenant ON operations
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE events FORCE ROW LEVEL SECURITY;
 CREATE POLICY events_of_tenant ON events
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 ALTER TABLE request_log FORCE ROW LEVEL SECURITY;
 CREATE POLICY request_log_of_tenant ON request_log
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE batches ENABLE ROW LEVEL SECURITY;
 ALTER TABLE batches FORCE ROW LEVEL SECURITY;
 CREATE POLICY batches_of_tenant ON batches
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE person_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE person_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY person_keys_of_tenant ON person_keys
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE lead_terms ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_terms FORCE ROW LEVEL SECURITY;
 CREATE POLICY lead_terms_of_tenant ON lead_terms
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE term_grams ENABLE ROW LEVEL SECURITY;
 ALTER TABLE term_grams FORCE ROW LEVEL SECURITY;
 CREATE POLICY term_grams_of_tenant ON term_grams
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE reactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE reactions FORCE ROW LEVEL SECURITY;
 CREATE POLICY reactions_of_tenant ON reactions
-  USING (tenant_id = current_setting('app.tenant', true));
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 
 DO $$
 BEGIN
