@@ -5,12 +5,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "server/flags.h"
 #include "server/runtime/logging.h"
 #include "server/runtime/shutdown.h"
 #include "server/server.h"
 
 int main(int argc, char** argv) {
+  // Debian builds Abseil with its search for deadlocks on: a global graph, written at every lock
+  // that gRPC takes.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   relais::runtime::StopSignal stop;
   absl::StatusOr<relais::runtime::Options> options = relais::OptionsFromCommandLine(argc, argv);
   absl::Status status = options.status();
