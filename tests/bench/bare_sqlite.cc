@@ -18,7 +18,9 @@ class Bare {
   explicit Bare(const std::string& path) {
     Check(sqlite3_open_v2(path.c_str(), &database_, SQLITE_OPEN_READWRITE, nullptr));
     for (const char* sql : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
-                            "PRAGMA foreign_keys = ON", "PRAGMA busy_timeout = 5000"}) {
+                            "PRAGMA foreign_keys = ON", "PRAGMA busy_timeout = 5000",
+                            // The memory that the server's writer has.
+                            "PRAGMA cache_size = -65536", "PRAGMA temp_store = MEMORY"}) {
       Check(sqlite3_exec(database_, sql, nullptr, nullptr, nullptr));
     }
   }

@@ -72,6 +72,15 @@ ProcessTimes TimesOf(pid_t pid) {
   return out;
 }
 
+double UsageMicros(int who) {
+  rusage usage{};
+  getrusage(who, &usage);
+  auto micros = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec);
+  };
+  return micros(usage.ru_utime) + micros(usage.ru_stime);
+}
+
 }  // namespace
 
 std::string RunCommand(const std::vector<std::string>& command) {
@@ -144,13 +153,8 @@ double TreeCpuMicros(pid_t pid) {
   return sum;
 }
 
-double OwnCpuMicros() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  auto micros = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec);
-  };
-  return micros(usage.ru_utime) + micros(usage.ru_stime);
-}
+double OwnCpuMicros() { return UsageMicros(RUSAGE_SELF); }
+
+double EndedChildrenCpuMicros() { return UsageMicros(RUSAGE_CHILDREN); }
 
 }  // namespace relais::bench

@@ -36,5 +36,6 @@ class ServerProcess {
 double CpuMicros(pid_t pid);      // of one process
 double TreeCpuMicros(pid_t pid);  // of it, of its living descendants and of its children that ended
 double OwnCpuMicros();            // of this process
+double EndedChildrenCpuMicros();  // of those it has waited for
 
 }  // namespace relais::bench

@@ -26,6 +26,12 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+std::string Text(double value, int digits) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(digits) << value;
+  return out.str();
+}
+
 void Comparison::Add(double measured, double baseline) {
   measured_.push_back(measured);
   baseline_.push_back(baseline);
@@ -41,47 +47,76 @@ double Comparison::ratio() const { return Median(Ratios()); }
 double Comparison::least() const { return Quantile(Ratios(), 0); }
 double Comparison::most() const { return Quantile(Ratios(), 1); }
 
-std::string Wanted(const std::string& name) {
-  static const std::map<std::string, std::string> kWanted = {
-      {"capture_vs_statements", ">= 3.5"},
-      {"capture_vs_function", ">= 1.8"},
-      {"capture_vs_go", ">= 3"},
-      {"capture_p99_16_vs_single", "<= 0.6"},
-      {"capture_p50_1_vs_statements", "<= 1.0"},
-      {"capture_p50_2_vs_statements", "<= 1.0"},
-      {"capture_sqlite_vs_loop", ">= 2"},
-      {"get_vs_pgbench", ">= 0.5"},
-      {"get_vs_empty", ">= 0.6"},
-      {"list_vs_pgbench", ">= 0.4"},
-      {"import_vs_copy", ">= 0.3"},
-      {"get_1m_vs_10k", ">= 0.8"},
-      {"capture_1m_vs_10k", ">= 0.8"},
-      {"list_1m_vs_10k", ">= 0.8"},
-      {"page_1000_vs_1", "<= 1.5"},
-      {"pg_cpu_vs_statements", "<= 0.125"},
-      {"two_servers_vs_one", ">= 1.3"},
-      {"hot_keys_vs_uniform", ">= 0.7"},
+Bar BarOf(const std::string& name) {
+  static const std::map<std::string, Bar> kBars = {
+      {"capture_vs_statements", {">= 3.5", "6"}},
+      {"capture_vs_function", {">= 1.8", "2.5"}},
+      {"capture_vs_go", {">= 3", "6"}},
+      {"capture_p99_16_vs_single", {"<= 0.6", "0.3"}},
+      {"capture_p50_1_vs_statements", {"<= 1.0", "0.7"}},
+      {"capture_p50_2_vs_statements", {"<= 1.0", "0.7"}},
+      {"capture_sqlite_vs_loop", {">= 2", "3"}},
+      {"get_vs_pgbench", {">= 0.5", "0.7"}},
+      {"get_vs_empty", {">= 0.6", "0.8"}},
+      {"list_vs_pgbench", {">= 0.4", "0.6"}},
+      {"import_vs_copy", {">= 0.3", "0.45"}},
+      {"get_1m_vs_10k", {">= 0.8", "0.9"}},
+      {"capture_1m_vs_10k", {">= 0.8", "0.9"}},
+      {"list_1m_vs_10k", {">= 0.8", "0.9"}},
+      {"page_1000_vs_1", {"<= 1.5", "1.1"}},
+      {"pg_cpu_vs_statements", {"<= 0.125", "0.083"}},
+      {"two_servers_vs_one", {">= 1.3", "1.6"}},
+      {"hot_keys_vs_uniform", {">= 0.7", "1.0"}},
+      {"capture_p99_import_vs_idle", {"<= 3", "1.5"}},
   };
-  auto found = kWanted.find(name);
-  return found == kWanted.end() ? "" : found->second;
+  auto found = kBars.find(name);
+  return found == kBars.end() ? Bar() : found->second;
 }
 
 void PrintTable(const std::vector<Comparison>& comparisons, std::ostream& out) {
-  out << std::left << std::setw(30) << "figure" << std::right << std::setw(9) << "ratio"
-      << std::setw(10) << "wanted" << std::setw(16) << "least..most" << std::setw(12) << "measured"
-      << std::setw(12) << "baseline"
-      << "  " << std::left << std::setw(10) << "unit"
+  out << std::left << std::setw(28) << "figure" << std::right << std::setw(8) << "ratio"
+      << std::setw(10) << "floor" << std::setw(7) << "aim" << std::setw(16) << "least..most"
+      << std::setw(11) << "measured" << std::setw(11) << "baseline"
+      << "  " << std::left << std::setw(8) << "unit"
       << "pairs\n";
   for (const Comparison& c : comparisons) {
-    std::ostringstream range;
-    range << std::fixed << std::setprecision(2) << c.least() << ".." << c.most();
-    out << std::left << std::setw(30) << c.name() << std::right << std::fixed
-        << std::setprecision(3) << std::setw(9) << c.ratio() << std::setw(10) << Wanted(c.name())
-        << std::setw(16) << range.str() << std::setprecision(1) << std::setw(12) << c.measured()
-        << std::setw(12) << c.baseline() << "  " << std::left << std::setw(10) << c.unit()
-        << c.pairs() << "\n";
+    const Bar bar = BarOf(c.name());
+    out << std::left << std::setw(28) << c.name() << std::right << std::setw(8)
+        << Text(c.ratio(), 3) << std::setw(10) << bar.floor << std::setw(7) << bar.aim
+        << std::setw(16) << Text(c.least(), 2) + ".." + Text(c.most(), 2) << std::setw(11)
+        << Text(c.measured(), 1) << std::setw(11) << Text(c.baseline(), 1) << "  " << std::left
+        << std::setw(8) << c.unit() << c.pairs() << "\n";
   }
   out.flush();
+}
+
+std::string ToMarkdown(const std::vector<Comparison>& comparisons) {
+  std::string out =
+      "| figure | ratio | floor | aim | least to most | measured | baseline | unit | pairs |\n"
+      "|---|---:|---:|---:|---:|---:|---:|---|---:|\n";
+  for (const Comparison& c : comparisons) {
+    const Bar bar = BarOf(c.name());
+    out += "| `" + c.name() + "` | " + Text(c.ratio(), 3) + " | " + bar.floor + " | " + bar.aim +
+           " | " + Text(c.least(), 2) + " to " + Text(c.most(), 2) + " | " + Text(c.measured(), 1) +
+           " | " + Text(c.baseline(), 1) + " | " + c.unit() + " | " + std::to_string(c.pairs()) +
+           " |\n";
+  }
+  return out;
+}
+
+std::string ToMarkdown(const std::vector<Cost>& costs) {
+  std::string out =
+      "| side | server us | database us | client us | calls/s | p50 us | p99 us |\n"
+      "|---|---:|---:|---:|---:|---:|---:|\n";
+  auto median = [](const std::vector<double>& values) {
+    return values.empty() ? std::string() : Text(Median(values), 0);
+  };
+  for (const Cost& c : costs) {
+    out += "| " + c.what + " | " + median(c.server) + " | " + median(c.database) + " | " +
+           median(c.client) + " | " + median(c.rate) + " | " + median(c.p50) + " | " +
+           median(c.p99) + " |\n";
+  }
+  return out;
 }
 
 std::string ToJson(const std::vector<Comparison>& comparisons) {

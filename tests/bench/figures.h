@@ -13,6 +13,9 @@ namespace relais::bench {
 double Quantile(std::vector<double> values, double q);
 double Median(std::vector<double> values);
 
+// The value with so many digits behind the point.
+std::string Text(double value, int digits);
+
 // One comparison: what was measured and what it is measured against, one pair a repetition.
 class Comparison {
  public:
@@ -36,10 +39,22 @@ class Comparison {
   std::vector<double> measured_, baseline_;
 };
 
-// What a bar of the project's first issue on speed asks of a figure; empty when there is none.
-std::string Wanted(const std::string& name);
+// What one side of a comparison cost, one value a repetition: microseconds of processor time a call
+// and of latency, and calls a second.
+struct Cost {
+  std::string what;
+  std::vector<double> server, database, client, p50, p99, rate;
+};
+
+// What is asked of a figure and what would be good; both empty for one that is only told.
+struct Bar {
+  std::string floor, aim;
+};
+Bar BarOf(const std::string& name);
 
 void PrintTable(const std::vector<Comparison>& comparisons, std::ostream& out);
+std::string ToMarkdown(const std::vector<Comparison>& comparisons);
+std::string ToMarkdown(const std::vector<Cost>& costs);  // the medians
 // A list of {"name", "ratio", "measured", "baseline", "unit", "pairs"}.
 std::string ToJson(const std::vector<Comparison>& comparisons);
 

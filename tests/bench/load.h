@@ -1,67 +1,55 @@
-// Load on a server: one thread, one completion queue, a fixed number of calls in flight.
+// Load on a server: one thread, one completion queue, and either a fixed number of calls in flight
+// or calls at a steady rate. The client shares the machine with what it measures, so it does no
+// more than it must: requests are serialised ahead, calls take bytes, and replies stay bytes but
+// for a sample that is read and checked.
 #pragma once
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace relais::bench {
 
-struct LoadResult {
-  double rate = 0;             // successful calls a second
-  std::vector<double> micros;  // what each of them took
-  int64_t ok = 0, failed = 0;
-  std::string first_error;
-  double server_cpu = 0, database_cpu = 0, client_cpu = 0;  // microseconds a successful call
+// One method and what it is asked.
+struct CallKind {
+  grpc::GenericStub* stub = nullptr;
+  std::string method;                    // "/package.Service/Method"
+  std::function<std::string()> request;  // the next one, serialised
+  bool again = false;                    // requests may be sent more than once
+  // What is wrong with a reply; empty: nothing. Asked for the first and for every 1000th reply.
+  std::function<std::string(const std::string& request, const std::string& reply)> check;
 };
 
 struct LoadPlan {
   int in_flight = 256;
+  // Calls a second, however long the answers take (open loop); 0: `in_flight` calls at any time.
+  double steady_rate = 0;
   std::chrono::milliseconds warm_up{500}, measured{3000};
   // Read as the measured time begins and as it ends; what they rose by, divided by the calls, is in
   // the result.
   std::function<double()> server_cpu, database_cpu;
 };
 
-// A call under way; its address is its tag.
-class PendingCall {
- public:
-  virtual ~PendingCall() = default;
-  grpc::ClientContext context;
-  grpc::Status status;
-  std::chrono::steady_clock::time_point start;
+struct LoadResult {
+  double rate = 0;             // successful calls a second
+  std::vector<double> micros;  // what each of them took, from sending to the answer
+  int64_t ok = 0, failed = 0;  // a wrong answer has failed
+  int64_t checked = 0;
+  std::string first_error;
+  double server_cpu = 0, database_cpu = 0, client_cpu = 0;  // microseconds a successful call
 };
 
-template <class Response>
-class TypedCall : public PendingCall {
- public:
-  Response response;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader;
-};
-
-// Starts one call on a queue. Calls that are not OK count as failed and are not in the rate.
-using StartCall = std::function<std::unique_ptr<PendingCall>(grpc::CompletionQueue&)>;
-
-// One start is used after another, in turn: with a stub of its own each, the load is spread evenly.
-LoadResult RunLoad(const LoadPlan& plan, const std::vector<StartCall>& starts);
+// One kind is used after another, in turn: with a stub of its own each, the load is spread evenly.
+// Failures of the warm-up count, too.
+LoadResult RunLoad(const LoadPlan& plan, const std::vector<CallKind>& kinds);
 
 // Channels of their own connection.
 std::shared_ptr<grpc::Channel> Connect(const std::string& address);
-
-// start(queue, context) -> reader, as the Async methods of a stub return it.
-template <class Response, class Begin>
-std::unique_ptr<PendingCall> StartTyped(grpc::CompletionQueue& queue, Begin begin) {
-  auto call = std::make_unique<TypedCall<Response>>();
-  call->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-  call->start = std::chrono::steady_clock::now();
-  call->reader = begin(call->context, queue);
-  call->reader->Finish(&call->response, &call->status, static_cast<PendingCall*>(call.get()));
-  return call;
-}
 
 }  // namespace relais::bench

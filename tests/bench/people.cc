@@ -19,10 +19,9 @@ std::string IdSql(const std::string& number, int what) {
   return "(lpad(to_hex((" + number + ")::bigint), 16, '0') || '" + low + "')::uuid";
 }
 
-v1::CaptureLeadRequest CaptureOf(int64_t person, int64_t call) {
+Names NamesOf(int64_t person) {
   static constexpr const char* kGiven[] = {"Anna", "Ben",   "Carla", "David",
                                            "Eva",  "Felix", "Greta", "Hugo"};
-  // 4608 family names: as in life, most names are met again.
   static constexpr const char* kFirst[] = {
       "Al",  "Ber", "Cor", "Dun", "Eber", "Fal",  "Gar", "Hol", "Im", "Jor", "Kal", "Lind",
       "Mar", "Nor", "Ost", "Pel", "Quer", "Rein", "Sal", "Tor", "Ul", "Ver", "Wal", "Zim"};
@@ -30,19 +29,30 @@ v1::CaptureLeadRequest CaptureOf(int64_t person, int64_t call) {
                                             "le", "mer", "no",  "per", "ra",  "se", "ti", "wo"};
   static constexpr const char* kThird[] = {"bach",  "berg", "dorf",  "feld", "hoff", "mann",
                                            "meier", "rath", "stein", "thal", "wald", "wick"};
+  static constexpr const char* kTrade[] = {"Works", "Systems", "Trading", "Logistics", "Foods"};
+  const std::string stem = std::string(kFirst[person % 24]) + kSecond[person / 24 % 16];
+  Names names;
+  names.given = kGiven[person % 8];
+  names.family = stem + kThird[person / 384 % 12];
+  // Colleagues: a dozen family names and more share a company.
+  names.company = stem + "co " + kTrade[person % 5];
+  return names;
+}
+
+v1::CaptureLeadRequest CaptureOf(int64_t person, int64_t call) {
+  const Names names = NamesOf(person);
   const std::string number = std::to_string(person);
   v1::CaptureLeadRequest request;
   v1::Lead& lead = *request.mutable_lead();
   lead.set_market(v1::MARKET_B2B);
   v1::Person& who = *lead.mutable_person();
-  who.set_given_name(kGiven[person % 8]);
-  who.set_family_name(std::string(kFirst[person % 24]) + kSecond[person / 24 % 16] +
-                      kThird[person / 384 % 12]);
+  who.set_given_name(names.given);
+  who.set_family_name(names.family);
   who.add_emails()->set_address("person" + number + "@example.com");
   who.set_job_title("Head of Purchasing");
   who.set_country("DE");
   who.set_language("de");
-  lead.mutable_organization()->set_display_name("Example Works");
+  lead.mutable_organization()->set_display_name(names.company);
   lead.mutable_organization()->set_industry("machinery");
   lead.mutable_organization()->set_headcount(250);
   v1::Acquisition& acquisition = *lead.mutable_acquisition();

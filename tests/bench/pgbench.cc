@@ -55,11 +55,14 @@ PgbenchResult RunPgbench(const std::string& dsn, const std::string& script, cons
     command.push_back("--log-prefix=" + (folder.path / "log").string());
   }
   command.push_back(dsn);
+  const double before = EndedChildrenCpuMicros();
   const std::string text = RunCommand(command);
   PgbenchResult result;
   result.rate = NumberAfter(text, "tps = ");
   result.transactions =
       static_cast<int64_t>(NumberAfter(text, "number of transactions actually processed: "));
+  result.client_cpu =
+      (EndedChildrenCpuMicros() - before) / static_cast<double>(result.transactions);
   if (text.find("number of failed transactions: 0 ") == std::string::npos) {
     throw std::runtime_error("pgbench had failures: " + text);
   }

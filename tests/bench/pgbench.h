@@ -19,6 +19,8 @@ struct PgbenchResult {
   double rate = 0;  // transactions a second, without the time to connect
   int64_t transactions = 0;
   std::vector<double> micros;  // of each transaction, when asked for
+  double client_cpu = 0;       // microseconds of pgbench's processor time a transaction
+  double database_cpu = 0;     // likewise; 0 until somebody who knows the server sets it
 };
 
 // Throws std::runtime_error when a transaction fails.

@@ -14,9 +14,6 @@
 namespace relais::bench {
 namespace {
 
-// In the order of the server's flush.
-constexpr const char* kTables[] = {"leads",       "person_keys", "lead_identities",
-                                   "touchpoints", "request_log", "events"};
 constexpr int64_t kTimeSpan = 60'000'000;
 
 std::string QueryOf(const std::string& table) {
@@ -32,13 +29,6 @@ const std::string& ValueOf(const CaptureTemplate& model, const std::string& tabl
     }
   }
   throw std::runtime_error("a capture left nothing in " + table + "." + column);
-}
-
-void Name(CaptureTemplate& model) {
-  model.lead = ValueOf(model, "leads", "lead_id");
-  model.touchpoint = ValueOf(model, "touchpoints", "touchpoint_id");
-  model.request = ValueOf(model, "request_log", "request_id");
-  model.time = std::stoll(ValueOf(model, "leads", "create_time"));
 }
 
 std::string Quoted(const std::string& text) {
@@ -87,26 +77,16 @@ std::string CellSql(const CaptureTemplate& model, const TemplateCell& cell,
   return "(" + out + ")::" + cell.type;
 }
 
-std::string RowSql(const CaptureTemplate& model, const TemplateRow& row, const std::string& number,
-                   bool spread_score) {
-  std::string columns, values;
-  for (const TemplateCell& cell : row.cells) {
-    if (!columns.empty()) columns += ", ", values += ", ";
-    columns += cell.column;
-    if (row.table == "events" && cell.column == "number") {
-      values += "nextval('bench_event_number')";
-    } else if (spread_score && row.table == "leads" && cell.column == "score") {
-      values += number + " % 100";
-    } else {
-      values += CellSql(model, cell, number);
-    }
-  }
-  return "INSERT INTO " + row.table + " (" + columns + ") SELECT " + values;
-}
-
 }  // namespace
 
-CaptureTemplate ReadPostgresTemplate(const std::string& dsn, int64_t person) {
+const std::vector<std::string>& CaptureTables() {
+  static const auto* const kTables = new std::vector<std::string>{
+      "leads", "person_keys", "lead_identities", "touchpoints", "request_log", "events"};
+  return *kTables;
+}
+
+std::vector<TemplateRow> ReadPostgresRows(const std::string& dsn,
+                                          const std::vector<std::string>& tables) {
   std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(dsn.c_str()), &PQfinish);
   using Result = std::unique_ptr<PGresult, decltype(&PQclear)>;
   auto query = [&](const std::string& sql) {
@@ -116,60 +96,67 @@ CaptureTemplate ReadPostgresTemplate(const std::string& dsn, int64_t person) {
     }
     return result;
   };
-  CaptureTemplate model;
-  model.person = person;
-  for (const std::string table : kTables) {
+  std::vector<TemplateRow> rows;
+  for (const std::string& table : tables) {
     Result result = query(QueryOf(table));
+    std::vector<std::string> types;
+    for (int j = 0; j < PQnfields(result.get()); ++j) {
+      const std::string type = std::to_string(PQftype(result.get(), j));
+      types.emplace_back(PQgetvalue(query("SELECT format_type(" + type + ", NULL)").get(), 0, 0));
+    }
     for (int i = 0; i < PQntuples(result.get()); ++i) {
-      TemplateRow row;
+      TemplateRow& row = rows.emplace_back();
       row.table = table;
       for (int j = 0; j < PQnfields(result.get()); ++j) {
-        TemplateCell cell;
+        TemplateCell& cell = row.cells.emplace_back();
         cell.column = PQfname(result.get(), j);
-        cell.type = PQgetvalue(
-            query("SELECT format_type(" + std::to_string(PQftype(result.get(), j)) + ", NULL)")
-                .get(),
-            0, 0);
+        cell.type = types[static_cast<size_t>(j)];
         if (PQgetisnull(result.get(), i, j) == 0) cell.value = PQgetvalue(result.get(), i, j);
-        row.cells.push_back(std::move(cell));
       }
-      model.rows.push_back(std::move(row));
     }
   }
-  Name(model);
-  return model;
+  return rows;
 }
 
-CaptureTemplate ReadSqliteTemplate(const std::string& path, int64_t person) {
+std::vector<TemplateRow> ReadSqliteRows(const std::string& path,
+                                        const std::vector<std::string>& tables) {
   sqlite3* raw = nullptr;
   const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE, nullptr);
   std::unique_ptr<sqlite3, decltype(&sqlite3_close)> database(raw, &sqlite3_close);
   if (opened != SQLITE_OK) throw std::runtime_error("cannot open " + path);
-  CaptureTemplate model;
-  model.person = person;
-  for (const std::string table : kTables) {
+  std::vector<TemplateRow> rows;
+  for (const std::string& table : tables) {
     sqlite3_stmt* statement = nullptr;
     if (sqlite3_prepare_v2(raw, QueryOf(table).c_str(), -1, &statement, nullptr) != SQLITE_OK) {
       throw std::runtime_error(sqlite3_errmsg(raw));
     }
     std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> owned(statement, &sqlite3_finalize);
     while (sqlite3_step(statement) == SQLITE_ROW) {
-      TemplateRow row;
+      TemplateRow& row = rows.emplace_back();
       row.table = table;
       for (int j = 0; j < sqlite3_column_count(statement); ++j) {
-        TemplateCell cell;
+        TemplateCell& cell = row.cells.emplace_back();
         cell.column = sqlite3_column_name(statement, j);
+        const char* declared = sqlite3_column_decltype(statement, j);
+        if (declared != nullptr && std::string(declared) == "BIGINT") cell.type = "bigint";
         if (sqlite3_column_type(statement, j) != SQLITE_NULL) {
-          if (sqlite3_column_type(statement, j) == SQLITE_INTEGER) cell.type = "bigint";
           cell.value.emplace(reinterpret_cast<const char*>(sqlite3_column_text(statement, j)),
                              static_cast<size_t>(sqlite3_column_bytes(statement, j)));
         }
-        row.cells.push_back(std::move(cell));
       }
-      model.rows.push_back(std::move(row));
     }
   }
-  Name(model);
+  return rows;
+}
+
+CaptureTemplate TemplateOf(int64_t person, std::vector<TemplateRow> rows) {
+  CaptureTemplate model;
+  model.person = person;
+  model.rows = std::move(rows);
+  model.lead = ValueOf(model, "leads", "lead_id");
+  model.touchpoint = ValueOf(model, "touchpoints", "touchpoint_id");
+  model.request = ValueOf(model, "request_log", "request_id");
+  model.time = std::stoll(ValueOf(model, "leads", "create_time"));
   return model;
 }
 
@@ -209,19 +196,20 @@ bool IsTimeOf(const CaptureTemplate& model, const std::string& text) {
 
 std::string InsertSql(const CaptureTemplate& model, const TemplateRow& row,
                       const std::string& number) {
-  return RowSql(model, row, number, /*spread_score=*/false);
+  std::string columns, values;
+  for (const TemplateCell& cell : row.cells) {
+    if (!columns.empty()) columns += ", ", values += ", ";
+    columns += cell.column;
+    values += row.table == "events" && cell.column == "number" ? "nextval('bench_event_number')"
+                                                               : CellSql(model, cell, number);
+  }
+  return "INSERT INTO " + row.table + " (" + columns + ") SELECT " + values;
 }
 
 std::string FindSql(const std::string& number) {
   return "SELECT lead_id FROM lead_identities WHERE tenant_id = 'default' AND kind = 2 AND value = "
          "'person' || (" +
          number + ")::bigint::text || '@example.com'";
-}
-
-std::string FillSql(const CaptureTemplate& model, const TemplateRow& row, int64_t from,
-                    int64_t to) {
-  return RowSql(model, row, "n", /*spread_score=*/true) + " FROM generate_series(" +
-         std::to_string(from) + "::bigint, " + std::to_string(to) + "::bigint) AS series(n)";
 }
 
 }  // namespace relais::bench

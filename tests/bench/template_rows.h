@@ -27,8 +27,14 @@ struct CaptureTemplate {
   std::vector<TemplateRow> rows;          // in the order in which they are written
 };
 
-CaptureTemplate ReadPostgresTemplate(const std::string& dsn, int64_t person);
-CaptureTemplate ReadSqliteTemplate(const std::string& path, int64_t person);
+// The tables a capture writes to, in the order of the server's flush.
+const std::vector<std::string>& CaptureTables();
+// Every row of those tables, events in their order.
+std::vector<TemplateRow> ReadPostgresRows(const std::string& dsn,
+                                          const std::vector<std::string>& tables);
+std::vector<TemplateRow> ReadSqliteRows(const std::string& path,
+                                        const std::vector<std::string>& tables);
+CaptureTemplate TemplateOf(int64_t person, std::vector<TemplateRow> rows);
 
 // A text in which what belongs to the captured person is marked.
 struct Part {
@@ -44,8 +50,5 @@ bool IsTimeOf(const CaptureTemplate& model, const std::string& text);
 std::string InsertSql(const CaptureTemplate& model, const TemplateRow& row,
                       const std::string& number);
 std::string FindSql(const std::string& number);  // the identity, first
-// The same rows for many numbers at once: INSERT ... SELECT over generate_series(from, to). The
-// score becomes number % 100, so that lists have an order.
-std::string FillSql(const CaptureTemplate& model, const TemplateRow& row, int64_t from, int64_t to);
 
 }  // namespace relais::bench

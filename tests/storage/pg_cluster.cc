@@ -199,10 +199,12 @@ void PgCluster::Crash() {
 
 void PgCluster::Start() {
   std::lock_guard<std::mutex> lock(control_);
+  const char* memory = std::getenv("RELAIS_PG_SHARED_BUFFERS");
   Run({bin_ + "/pg_ctl", "-D", dir_ + "/data", "-l", dir_ + "/log", "-w", "-t", "60", "-o",
        "-k " + dir_ + " -p " + std::to_string(kPort) +
            " -c listen_addresses='' -c fsync=on -c synchronous_commit=on -c full_page_writes=on"
-           " -c max_connections=100 -c shared_buffers=64MB -c log_min_messages=warning",
+           " -c max_connections=100 -c log_min_messages=warning -c shared_buffers=" +
+           std::string(memory == nullptr ? "64MB" : memory),
        "start"},
       true);
 }

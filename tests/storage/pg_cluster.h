@@ -6,7 +6,8 @@
 // which forgets COLLATE "C" gives another answer than SQLite and is found.
 //
 // Environment: RELAIS_PG_BIN names the folder of initdb and pg_ctl; without it the newest of
-// /usr/lib/postgresql/*/bin is taken. Started by root, the cluster runs as user "postgres".
+// /usr/lib/postgresql/*/bin is taken. RELAIS_PG_SHARED_BUFFERS sets shared_buffers (default 64MB).
+// Started by root, the cluster runs as user "postgres".
 //
 // Every failure is a std::runtime_error that carries the end of the server's log. Thread-safe.
 #pragma once
