@@ -1,8 +1,8 @@
 // Storage in a PostgreSQL database (15 or later).
 //
 // Sessions do not reconnect: one that is lost is dropped, and Open makes another. Writing ones plan
-// each statement once, by index only, wait at most 5 s for a lock (then: conflict) and never commit
-// asynchronously; reading ones plan with the values at hand.
+// by index only, wait at most 5 s for a lock (then: conflict) and never commit asynchronously. All
+// keep their plans, and make them anew as tables grow.
 // A session whose login owns the tables, or could pass by row-level security, continues as the role
 // relais_app, which can do neither.
 #pragma once

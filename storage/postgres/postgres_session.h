@@ -134,7 +134,7 @@ class PostgresSession final : public Session {
   std::list<Prepared> statements_;  // most recently used first
   std::unordered_map<std::string_view, Statement> by_sql_;
   int64_t next_name_ = 0;
-  int64_t transactions_ = 0;  // that wrote
+  int64_t transactions_ = 0;
   int64_t plan_at_transaction_ = 2;
   Clock::time_point plan_at_time_ = Clock::time_point::max();
   std::deque<Pending> pending_;
