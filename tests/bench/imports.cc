@@ -11,7 +11,7 @@
 namespace relais::bench {
 
 void Imports(Ground& ground) {
-  const int64_t rows = ground.settings().quick ? 5'000 : 20'000;
+  const int64_t rows = ground.settings().quick ? 3'000 : 20'000;
   Comparison comparison("import_vs_copy", "rows/s");
   // What the import wrote is copied out and, in another database, in again: so the two sides of a
   // pair have one order only.
@@ -62,7 +62,7 @@ void Imports(Ground& ground) {
 void CapturesBesideImport(Ground& ground) {
   constexpr double kCapturesPerSecond = 200;
   // More than any import can do in the time: it is cut off when the captures are through.
-  const int64_t rows = static_cast<int64_t>(ground.settings().quick ? 40'000 : 100'000);
+  const int64_t rows = ground.settings().quick ? 40'000 : 100'000;
   const std::string database = ground.NewDatabase();
   auto server = ground.Serve(database);
   LeadClient client(server->address()), importer(server->address());

@@ -28,6 +28,8 @@ struct Folder {
   fs::path path;
 };
 
+constexpr int kMoreSeconds = 3;
+
 double NumberAfter(const std::string& text, const std::string& label) {
   const size_t at = text.find(label);
   if (at == std::string::npos) throw std::runtime_error("pgbench said: " + text);
@@ -40,31 +42,36 @@ PgbenchResult RunPgbench(const std::string& dsn, const std::string& script, cons
   Folder folder;
   const fs::path file = folder.path / "script.sql";
   std::ofstream(file) << script;
-  std::vector<std::string> command = {"pgbench", "-n",
-                                      "-M",      "prepared",
-                                      "-c",      std::to_string(run.clients),
-                                      "-j",      std::to_string(run.threads),
-                                      "-T",      std::to_string(run.seconds),
-                                      "-f",      file};
-  for (const std::string& variable : run.variables) {
-    command.push_back("-D");
-    command.push_back(variable);
-  }
-  if (run.latencies) {
-    command.push_back("-l");
-    command.push_back("--log-prefix=" + (folder.path / "log").string());
-  }
-  command.push_back(dsn);
-  const double before = EndedChildrenCpuMicros();
-  const std::string text = RunCommand(command);
   PgbenchResult result;
-  result.rate = NumberAfter(text, "tps = ");
-  result.transactions =
-      static_cast<int64_t>(NumberAfter(text, "number of transactions actually processed: "));
-  result.client_cpu =
-      (EndedChildrenCpuMicros() - before) / static_cast<double>(result.transactions);
-  if (text.find("number of failed transactions: 0 ") == std::string::npos) {
-    throw std::runtime_error("pgbench had failures: " + text);
+  // pgbench's time begins before it connects: on a busy machine a second may be over by then.
+  for (int seconds = run.seconds; result.transactions == 0; ++seconds) {
+    if (seconds > run.seconds + kMoreSeconds) throw std::runtime_error("pgbench does nothing");
+    std::vector<std::string> command = {"pgbench", "-n",
+                                        "-M",      "prepared",
+                                        "-c",      std::to_string(run.clients),
+                                        "-j",      std::to_string(run.threads),
+                                        "-T",      std::to_string(seconds),
+                                        "-f",      file};
+    for (const std::string& variable : run.variables) {
+      command.push_back("-D");
+      command.push_back(variable);
+    }
+    if (run.latencies) {
+      command.push_back("-l");
+      command.push_back("--log-prefix=" + (folder.path / "log").string());
+    }
+    command.push_back(dsn);
+    const double before = EndedChildrenCpuMicros();
+    const std::string text = RunCommand(command);
+    result.transactions =
+        static_cast<int64_t>(NumberAfter(text, "number of transactions actually processed: "));
+    if (result.transactions == 0) continue;
+    result.rate = NumberAfter(text, "tps = ");
+    result.client_cpu =
+        (EndedChildrenCpuMicros() - before) / static_cast<double>(result.transactions);
+    if (text.find("number of failed transactions: 0 ") == std::string::npos) {
+      throw std::runtime_error("pgbench had failures: " + text);
+    }
   }
   for (const auto& entry : fs::directory_iterator(folder.path)) {
     if (entry.path().filename().string().rfind("log", 0) != 0) continue;

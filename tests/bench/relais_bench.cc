@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "tests/bench/ground.h"
 #include "tests/bench/machine.h"
 #include "tests/bench/scale.h"
@@ -148,6 +149,8 @@ int Main(int argc, char** argv) {
 }  // namespace relais::bench
 
 int main(int argc, char** argv) {
+  // As in the server: gRPC's library is built to look for deadlocks, which costs at every lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   try {
     return relais::bench::Main(argc, argv);
   } catch (const std::exception& error) {
