@@ -459,7 +459,14 @@ absl::Status PostgresSession::PlanAnew() {
   if (++transactions_ < plan_at_transaction_ && now < plan_at_time_) return absl::OkStatus();
   plan_at_transaction_ = transactions_ + std::min(transactions_, kMostTransactionsPerPlan);
   plan_at_time_ = now + kMostTimePerPlan;
-  return Send("DISCARD PLANS", {}, {});
+  RETURN_IF_ERROR(Send("DISCARD PLANS", {}, {}));
+  // A sync point ends what the server takes for one transaction: BEGIN with an isolation level must
+  // be the first of its own (SQLSTATE 25001).
+  if (PQpipelineSync(connection_) != 1) return Lost("DISCARD PLANS");
+  Pending sync;
+  sync.kind = Pending::Kind::kSync;
+  pending_.push_back(std::move(sync));
+  return absl::OkStatus();
 }
 
 CommitOutcome PostgresSession::Commit() {
