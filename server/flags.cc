@@ -51,16 +51,21 @@ ABSL_FLAG(std::string, log_level, Defaults().log_level,
           "trace, debug, info (a line a call), warn, error or off");
 ABSL_FLAG(std::string, metrics_listen, Defaults().metrics_listen,
           "host:port of the Prometheus endpoint; default: none");
+ABSL_FLAG(std::string, failpoint, Defaults().failpoint,
+          "for tests: write_delay_us=N makes every write that much slower, write_delay_us=@PATH "
+          "reads N from a file");
+ABSL_FLAG(bool, allow_failpoints, Defaults().allow_failpoints, "lets --failpoint take effect");
 ABSL_FLAG(absl::Duration, shutdown_grace, absl::Milliseconds(Defaults().shutdown_grace.count()),
           "how long calls under way may go on after SIGTERM");
 
 namespace relais {
 namespace {
 
-constexpr const char* kFlags[] = {"listen",    "database",       "key_file",      "tls_cert",
-                                  "tls_key",   "tls_client_ca",  "reflection",    "write_batch",
-                                  "writers",   "readers",        "max_queued",    "max_watchers",
-                                  "log_level", "metrics_listen", "shutdown_grace"};
+constexpr const char* kFlags[] = {
+    "listen",           "database",      "key_file",    "tls_cert",       "tls_key",
+    "tls_client_ca",    "reflection",    "write_batch", "writers",        "readers",
+    "max_queued",       "max_watchers",  "log_level",   "metrics_listen", "failpoint",
+    "allow_failpoints", "shutdown_grace"};
 
 }  // namespace
 
@@ -103,6 +108,8 @@ absl::StatusOr<runtime::Options> OptionsFromCommandLine(int argc, char** argv) {
   options.max_watchers = absl::GetFlag(FLAGS_max_watchers);
   options.log_level = absl::GetFlag(FLAGS_log_level);
   options.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
+  options.failpoint = absl::GetFlag(FLAGS_failpoint);
+  options.allow_failpoints = absl::GetFlag(FLAGS_allow_failpoints);
   options.shutdown_grace = absl::ToChronoMilliseconds(absl::GetFlag(FLAGS_shutdown_grace));
   return options;
 }

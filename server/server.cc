@@ -11,6 +11,7 @@
 #include "server/credentials.h"
 #include "server/domain/concat.h"
 #include "server/domain/status_macros.h"
+#include "server/runtime/failpoint.h"
 #include "server/runtime/key_file.h"
 #include "server/runtime/logging.h"
 #include "server/services/directory_service.h"
@@ -109,6 +110,9 @@ absl::Status Server::Open() {
   config.options.reader_threads = options_.readers;
   config.options.max_queued_units = options_.max_queued;
   config.options.max_queued_reads = options_.max_queued;
+  if (!options_.failpoint.empty()) {
+    ASSIGN_OR_RETURN(config.options.before_transaction, runtime::WriteDelay(options_.failpoint));
+  }
   config.options.unnamed_reads_fail = parts_.strict_store;
   config.options.run_bodies_twice = parts_.strict_store;
   ASSIGN_OR_RETURN(store_, storage::OpenStore(config, clock_, ids_));

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "server/domain/concat.h"
 #include "server/domain/status_macros.h"
+#include "server/runtime/failpoint.h"
 
 namespace relais::runtime {
 namespace {
@@ -103,6 +104,11 @@ absl::StatusOr<std::vector<Address>> CheckOptions(const Options& options) {
     if (!address.ok() || address->kind != Address::Kind::kTcp) {
       return Refuse("metrics_listen", Concat("'", options.metrics_listen, "' is not host:port"));
     }
+  }
+  if (!options.failpoint.empty()) {
+    if (!options.allow_failpoints) return Refuse("failpoint", "needs --allow_failpoints");
+    absl::Status status = WriteDelay(options.failpoint).status();
+    if (!status.ok()) return Refuse("failpoint", FromAbsl(status.message()));
   }
   RETURN_IF_ERROR(CheckRange("write_batch", options.write_batch, 1, 1024));
   RETURN_IF_ERROR(CheckRange("writers", options.writers, 0, 64));

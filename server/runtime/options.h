@@ -35,6 +35,10 @@ struct Options {
 
   std::string log_level = "info";  // trace, debug, info, warn, error, off
   std::string metrics_listen;      // "host:port" of the Prometheus endpoint; empty: none
+  // A fault on order (failpoint.h), to see how callers fare with it; taken only when both are
+  // given.
+  std::string failpoint;
+  bool allow_failpoints = false;
   // How long calls under way may go on after a stop was asked for.
   std::chrono::milliseconds shutdown_grace{10'000};
 };

@@ -30,7 +30,45 @@ void EncodeImported(const commands::Imported& in, bool return_results, std::stri
   }
 }
 
-int UnitsOf(const v1::ImportRowsRequest& request) { return std::max(1, request.rows_size()); }
+// A part of a chunk, which is a chunk itself.
+commands::ImportRowsCommand RowsOf(const commands::ImportRowsCommand& chunk, int first, int count) {
+  commands::ImportRowsCommand part;
+  part.import = chunk.import;
+  part.display_name = chunk.display_name;
+  part.rows_total = chunk.rows_total;
+  part.rows.assign(chunk.rows.begin() + first, chunk.rows.begin() + first + count);
+  part.complete = chunk.complete && static_cast<size_t>(first) + count == chunk.rows.size();
+  return part;
+}
+
+// Keeps a chunk as long work: each slice raises the committed row together with the effects of its
+// rows, so that wherever the work ends, the chunk may be sent again. `then` is called once, on a
+// storage thread, with the status, what became of all rows (null on failure) and the place of the
+// last slice.
+template <class Then>
+void KeepRows(storage::Store& store, const storage::Call& call,
+              convert::Parsed<commands::ImportRowsCommand> parsed, Then then) {
+  auto chunk = std::make_shared<const commands::ImportRowsCommand>(std::move(parsed.command));
+  auto imported = std::make_shared<commands::Imported>();
+  imported->results.resize(chunk->rows.size());
+  storage::Slices work;
+  work.items = static_cast<int>(chunk->rows.size());
+  work.keys = [chunk](int first, int count) {
+    return commands::KeysOf(RowsOf(*chunk, first, count));
+  };
+  work.body = [chunk, imported](storage::WriteTxn& txn, int first, int count) -> absl::Status {
+    ASSIGN_OR_RETURN(commands::Imported part, commands::Run(txn, RowsOf(*chunk, first, count)));
+    imported->import = std::move(part.import);
+    std::move(part.results.begin(), part.results.end(), imported->results.begin() + first);
+    return absl::OkStatus();
+  };
+  store.WriteSlices(
+      call, std::move(work),
+      [imported, then](const absl::Status& status, const storage::Committed& committed) {
+        then(status, status.ok() ? imported.get() : nullptr, committed);
+      },
+      parsed.validate_only);
+}
 
 }  // namespace
 
@@ -40,8 +78,8 @@ void ImportStream::Handle(const v1::ImportRowsRequest& request) {
   storage::Call call = exchange().call();
   call.deadline = std::min(call.deadline, std::chrono::steady_clock::now() + kChunkDeadline);
   bool validate_only = parsed->validate_only;
-  KeepUnit(
-      edge().store, call, *std::move(parsed), UnitsOf(request),
+  KeepRows(
+      edge().store, call, *std::move(parsed),
       [self = shared_from_this(), this, validate_only, return_results = request.return_results()](
           const absl::Status& status, const commands::Imported* imported,
           const storage::Committed& committed) {
@@ -107,13 +145,21 @@ ImportService::ImportService(const Edge& edge) : Endpoint(edge, "relais.v1.Impor
 absl::Status ImportService::ImportRows(Reply<v1::ImportRowsResponse>& reply,
                                        const v1::ImportRowsRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseImportRows(request, reply.decoding()));
-  return Keep(
-      reply, std::move(parsed),
-      [return_results = request.return_results(), id = reply.exchange().id()](
-          const commands::Imported& imported, v1::ImportRowsResponse& out) {
-        EncodeImported(imported, return_results, id, out);
-      },
-      UnitsOf(request));
+  bool validate_only = parsed.validate_only;
+  KeepRows(reply.edge().store, reply.call(), std::move(parsed),
+           [&reply, validate_only, return_results = request.return_results()](
+               const absl::Status& status, const commands::Imported* imported,
+               const storage::Committed& committed) {
+             if (!status.ok()) return reply.Finish(status);
+             try {
+               EncodeImported(*imported, return_results, reply.exchange().id(), reply.answer());
+             } catch (...) {
+               return reply.Finish(CaughtException());
+             }
+             if (validate_only) return reply.Finish(absl::OkStatus());
+             reply.Finish(committed, /*replayed=*/false);
+           });
+  return absl::OkStatus();
 }
 
 absl::Status ImportService::GetImport(Reply<v1::Import>& reply,

@@ -90,6 +90,17 @@ TEST(OptionsTest, EveryContradictionNamesItsFlag) {
                         Case{"--max_queued", [](Options& o) { o.max_queued = 0; }},
                         Case{"--max_watchers", [](Options& o) { o.max_watchers = 0; }},
                         Case{"--metrics_listen", [](Options& o) { o.metrics_listen = "unix:/x"; }},
+                        Case{"--failpoint", [](Options& o) { o.failpoint = "write_delay_us=1"; }},
+                        Case{"--failpoint",
+                             [](Options& o) {
+                               o.failpoint = "write_delay_us=-1";
+                               o.allow_failpoints = true;
+                             }},
+                        Case{"--failpoint",
+                             [](Options& o) {
+                               o.failpoint = "write_delay_us=@";
+                               o.allow_failpoints = true;
+                             }},
                         Case{"--shutdown_grace", [](Options& o) {
                                o.shutdown_grace = std::chrono::milliseconds(-1);
                              }}}) {
@@ -104,6 +115,10 @@ TEST(OptionsTest, EveryContradictionNamesItsFlag) {
   tls.tls_cert = "c";
   tls.tls_key = "k";
   EXPECT_TRUE(CheckOptions(tls).ok());
+  Options slow;
+  slow.failpoint = "write_delay_us=@/run/delay";
+  slow.allow_failpoints = true;
+  EXPECT_TRUE(CheckOptions(slow).ok());
 }
 
 TEST(OptionsTest, TheKeyLiesBesideTheSqliteFile) {
