@@ -5,6 +5,7 @@ The model is simple on purpose. Every operation is written down before it is sen
   acknowledged   exactly one event of its kind carries its mark, at or before the acknowledged position
   refused        none does
   left open      there are none: they were sent again with the same request id until they were settled
+  sent twice     the second call of a capture leaves nothing, and both were given the same lead
 and nothing is recorded that no operation asked for.
 """
 
@@ -19,7 +20,7 @@ MIN_ACKED_PER_SECOND = 100
 
 # The event that shows an operation, and what made it.
 SHOWN_BY = {
-    "CaptureLead": "LEAD_CREATED",
+    "CaptureLead": "TOUCHPOINT_RECORDED",
     "RecordTouchpoint": "TOUCHPOINT_RECORDED",
     "UpdateLead": "LEAD_UPDATED",
     "AssessLead": "LEAD_ASSESSED",
@@ -95,11 +96,26 @@ def feed_is_gapless(events):
     check(all(a < b for a, b in zip(times, times[1:])), "record_time rises strictly")
 
 
+def repeats_have_no_effect(operations):
+    """A call that was sent twice happened once, and both calls were told the same."""
+    calls = collections.defaultdict(list)
+    for operation in operations.values():
+        if operation.method in ("CaptureLead", "RepeatCapture"):
+            calls[operation.request_id].append(operation)
+    for request_id, same in calls.items():
+        text = f"capture with request id {request_id}, sent {len(same)} times"
+        check_equal({o.ending for o in same}, {"ok"}, text)
+        check_equal(len({o.resource for o in same}), 1, f"{text}: leads")
+        check(sum(not o.replayed for o in same) <= 1, f"{text}: two were told that they were the first")
+
+
 def verify(operations, events, leads):
     """Raises Failure at the first thing that is lost, doubled or from nowhere."""
     feed_is_gapless(events)
     found = recorded(events)
     for number, operation in operations.items():
+        if operation.method == "RepeatCapture":
+            continue
         shown = found.pop(number, [])
         text = f"op {number} {operation.method} ({operation.ending}, unknown {operation.unknown} times)"
         check(operation.ending is not None, f"{text} was never settled")
@@ -112,12 +128,23 @@ def verify(operations, events, leads):
         check(event <= operation.position, f"{text}: event {event}, acknowledged at {operation.position}")
     check_equal(dict(found), {}, "recorded and never asked for")
 
+    repeats_have_no_effect(operations)
     made = [o for o in operations.values() if o.ending == "ok" and o.method == "CaptureLead"]
-    check_equal(sorted(leads), sorted(o.resource for o in made), "leads are those that were captured")
+    check_equal(sorted(leads), sorted({o.resource for o in made}), "leads are those that were captured")
+    created = [e["subject"] for e in events if e["type"] == "EVENT_TYPE_LEAD_CREATED"]
+    check_equal(sorted(created), sorted(leads), "each lead was made once")
+    people = collections.defaultdict(set)
+    for operation in made:
+        if operation.target:
+            people[operation.target].add(operation.resource)
+    check(all(len(names) == 1 for names in people.values()), "a person has several leads")
+    check_equal(len({o.resource for o in made}),
+                len(people) + sum(not o.target for o in made), "two people share a lead")
     touched = collections.Counter(o.target for o in operations.values()
                                   if o.ending == "ok" and o.method == "RecordTouchpoint")
+    touched.update(o.resource for o in made)
     for name, lead in leads.items():
-        check_equal(int(lead["counters"]["touchpoints"]), 1 + touched[name], f"touchpoints of {name}")
+        check_equal(int(lead["counters"]["touchpoints"]), touched[name], f"touchpoints of {name}")
 
 
 class Load:

@@ -56,6 +56,20 @@ def seeds(operations, events, leads):
     counted[name]["counters"]["touchpoints"] = str(int(counted[name]["counters"]["touchpoints"]) + 1)
     yield "a touchpoint is counted twice", operations, events, counted
 
+    repeat = next(n for n, o in operations.items() if o.method == "RepeatCapture")
+    changed = copy.deepcopy(operations)
+    changed[repeat].resource = "leads/00000000-0000-7000-8000-000000000000"
+    yield "a repeated call made another lead", changed, events, leads
+    changed = copy.deepcopy(operations)
+    for operation in changed.values():
+        if operation.request_id == changed[repeat].request_id:
+            operation.replayed = False
+    yield "a repeated call happened twice", changed, events, leads
+    changed = copy.deepcopy(operations)
+    people = [o for o in changed.values() if o.method == "CaptureLead" and o.target]
+    next(o for o in people if sum(o.target == other.target for other in people) > 1).target = ""
+    yield "a person was found by nothing", changed, events, leads
+
 
 def main():
     options = arguments(__doc__, load={"type": pathlib.Path, "required": True})

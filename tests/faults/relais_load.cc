@@ -12,7 +12,8 @@
 //   unknown  OP CODE MESSAGE                 no answer: it may have happened
 // Every effect of an operation carries "op-OP" where the log shows it, and nothing but its request
 // id protects it from happening twice. What a call says is a function of METHOD, OP and TARGET, so
-// that a retry sends the same request.
+// that a retry sends the same request. RepeatCapture is a second call of another capture, the same
+// to the last byte: its TARGET is "OP:TARGET" of that one.
 //
 // The last line of the standard output is a JSON object of the counts and the rate.
 #include <google/protobuf/util/time_util.h>
@@ -25,6 +26,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -52,6 +54,8 @@ constexpr auto kCallDeadline = std::chrono::seconds(20);
 constexpr int kProgressEvery = 50;
 constexpr int kRetryRounds = 100;
 constexpr size_t kLeadsInPlay = 30;
+constexpr size_t kPeopleInPlay = 40;      // captured again and again by a run
+constexpr size_t kRepeatedCaptures = 64;  // the latest ones, many of them still under way
 
 struct Operation {
   int64_t number = 0;
@@ -154,14 +158,26 @@ class Sender {
   }
 
   void Send(const Operation& op, Done done) {
+    if (op.method == "RepeatCapture") {
+      const size_t colon = op.target.find(':');
+      Operation first = op;
+      first.method = "CaptureLead";
+      first.number = std::stoll(op.target.substr(0, colon));
+      first.target = op.target.substr(colon + 1);
+      Send(first, std::move(done));
+      return;
+    }
     const std::string mark = "op-" + std::to_string(op.number);
     if (op.method == "CaptureLead") {
       v1::CaptureLeadRequest request;
       v1::Lead& lead = *request.mutable_lead();
       lead.set_market(v1::MARKET_B2B);
       lead.mutable_person()->set_display_name("Load " + mark);
-      (*lead.mutable_labels())["op"] = mark;
-      if (!op.target.empty()) {
+      request.mutable_touchpoint()->set_kind(v1::TOUCHPOINT_KIND_FORM);
+      request.mutable_touchpoint()->set_topic(mark);
+      if (op.target.empty()) {
+        (*lead.mutable_labels())["op"] = mark;
+      } else {
         lead.mutable_person()->add_emails()->set_address(op.target + "@example.com");
         v1::ExternalId& id = *lead.add_external_ids();
         id.set_system("load");
@@ -367,8 +383,9 @@ class Load : public std::enable_shared_from_this<Load> {
   int64_t begun_ = 0, acked_ = 0, failed_ = 0, unknown_ = 0;
 };
 
-// Half captures; the others move the leads that are there along: touchpoints at any time, updates
-// and the steps of a sale one at a time a lead, so that none is refused for coming too early.
+// Half captures, of which one in five is of a person captured before and one in five a call sent
+// twice; the others move the leads that are there along: touchpoints at any time, updates and the
+// steps of a sale one at a time a lead, so that none is refused for coming too early.
 class MixedLoad : public Load {
  public:
   MixedLoad(const Options& options, Sender& sender)
@@ -388,7 +405,22 @@ class MixedLoad : public Load {
     op.request_id = cli::RandomUuid();
     op.method = "CaptureLead";
     const auto kind = op.number % 10;
-    if (kind < 5 || leads_.empty()) return true;
+    if (kind == 4 && !captures_.empty()) {
+      const Operation& first = captures_[random_() % captures_.size()];
+      op.method = "RepeatCapture";
+      op.request_id = first.request_id;
+      op.target = std::to_string(first.number) + ":" + first.target;
+      return true;
+    }
+    if (kind < 5 || leads_.empty()) {
+      if (kind == 3) {
+        op.target = "run" + std::to_string(options().seed) + "-" +
+                    std::to_string(random_() % kPeopleInPlay);
+      }
+      captures_.push_back(op);
+      if (captures_.size() > kRepeatedCaptures) captures_.pop_front();
+      return true;
+    }
     // Few enough that whole sales come about, and that calls meet at the same lead.
     const size_t index = random_() % std::min(leads_.size(), kLeadsInPlay);
     KnownLead& lead = leads_[index];
@@ -413,7 +445,9 @@ class MixedLoad : public Load {
   }
 
   void Settled(const Operation& op, const Outcome& outcome) override {
-    if (op.method == "CaptureLead" && outcome.status.ok()) {
+    // The leads of people captured again and again are left to those captures: the same lead under
+    // two entries would take steps out of turn.
+    if (op.method == "CaptureLead" && op.target.empty() && outcome.status.ok()) {
       KnownLead lead;
       lead.name = outcome.resource;
       leads_.push_back(std::move(lead));
@@ -435,6 +469,7 @@ class MixedLoad : public Load {
 
   std::mt19937 random_;
   std::vector<KnownLead> leads_;
+  std::deque<Operation> captures_;  // the latest
 };
 
 // The same identities, each pass in an order of its own, with nothing but the server to tell that
@@ -502,7 +537,8 @@ int Run(int argc, char** argv) {
   }
   CLI11_PARSE(app, argc, argv);
 
-  Sender sender(options.server);
+  // Never destroyed: threads of gRPC may still be leaving the last calls.
+  Sender& sender = *new Sender(options.server);
   if (retry->parsed()) {
     // The server may still be coming up: as long as calls end without an answer, they are repeated.
     for (int round = 0; round < kRetryRounds; ++round) {
