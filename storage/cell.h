@@ -8,11 +8,13 @@
 #include <variant>
 #include <vector>
 
+#include "server/domain/fields.h"
+
 namespace relais::storage {
 
 // NULL, a 64-bit integer (also booleans 0/1, enum numbers, times in microseconds) or UTF-8 text
 // (also UUIDs and JSON).
-using Cell = std::variant<std::monostate, int64_t, std::string>;
+using Cell = domain::Scalar;
 using Row = std::vector<Cell>;
 
 // How a column is declared; the engine turns it into SQL types and casts.

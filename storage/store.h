@@ -230,6 +230,9 @@ struct EventQuery {
   std::optional<domain::LeadId> lead;
   std::vector<domain::EventType> types;  // empty: all
   int limit = 1000;
+  // Events in outline: number, record_time, type, lead, the changes at these paths as far as they
+  // are not personal, and whether there are personal ones (Event::sealed). Nothing is decrypted.
+  std::optional<std::vector<std::string>> only_paths;
 };
 
 // One group of the funnel; keys as the breakdown says.
@@ -265,6 +268,9 @@ class ReadTxn {
   // In the order asked; nullopt where there is none.
   virtual absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetLeads(
       absl::Span<const domain::LeadId> ids) = 0;
+  // The same, but of each lead only its id, revision and the fields at `paths`.
+  virtual absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetPartsOfLeads(
+      absl::Span<const domain::LeadId> ids, absl::Span<const std::string_view> paths) = 0;
   virtual absl::StatusOr<std::optional<domain::Touchpoint>> GetTouchpoint(
       const domain::TouchpointId& id) = 0;
   virtual absl::StatusOr<std::optional<domain::Opportunity>> GetOpportunity(
@@ -374,7 +380,8 @@ class Store {
   virtual absl::StatusOr<int64_t> ReactionPosition(const domain::TenantId& tenant,
                                                    std::string_view reaction) = 0;
   // Deletes request log entries and batch rows older than 7 days, at most `limit` of each.
-  virtual absl::Status Sweep(const domain::TenantId& tenant, int limit) = 0;
+  // Answers how many there were: none means that none are left.
+  virtual absl::StatusOr<int64_t> Sweep(const domain::TenantId& tenant, int limit) = 0;
 
   // True while the database answers.
   virtual bool healthy() const = 0;

@@ -40,6 +40,7 @@ struct Event {
   std::string actor, trigger, rule_version, basis, reason;
   std::vector<FieldChange> changes;
   bool erased = false;  // personal values are gone
+  bool sealed = false;  // of an event read in outline: it has personal changes, which were left out
   std::string digest;   // short hex digest of the stored entry; part of the resume token
 };
 
@@ -50,6 +51,7 @@ std::vector<FieldChange> Diff(const E& before, const E& after) {
   std::vector<FieldChange> changes;
   for (const Field<E>& field : FieldsOf<E>()) {
     if (!field.spec.history) continue;
+    if (field.same(before, after)) continue;
     Value from = field.get(before);
     Value to = field.get(after);
     if (from == to) continue;

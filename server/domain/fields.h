@@ -12,6 +12,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -66,12 +67,26 @@ struct FieldSpec {
   bool always = false;  // an integer or a time that is never absent
 };
 
+// What a column of storage holds: nothing, a 64-bit integer (also booleans 0/1, enum numbers, times
+// in microseconds) or text.
+using Scalar = std::variant<std::monostate, int64_t, std::string>;
+
 template <class E>
 struct Field {
   FieldSpec spec;
   Value (*get)(const E&);
   void (*set)(E&, const Value&);
+  // True when the members are equal, and so the values. (Unequal members can still have the same
+  // value: money without a currency is absent, whatever its number.)
+  bool (*same)(const E&, const E&);
+  // Straight between the member and its columns: one, or for kMoney units, nanos and currency code.
+  // Null for the types that are kept as JSON. `take` may move from its columns; it answers the
+  // position of the one that holds what it should not (the member is then unspecified), or
+  // kAllTaken.
+  void (*append)(const E&, std::vector<Scalar>&);
+  int (*take)(Scalar*, E&);
 };
+inline constexpr int kAllTaken = -1;
 
 // The table of an entity; specialised in <entity>_fields.cc. The order is the column order.
 template <class E>
@@ -152,6 +167,96 @@ inline void FromValue(const Value& v, std::map<std::string, std::string>& out) {
   }
 }
 
+// ---- conversions between members and columns -------------------------------------------------
+
+inline void AppendScalar(bool v, std::vector<Scalar>& out) { out.emplace_back(int64_t{v}); }
+inline void AppendScalar(int64_t v, std::vector<Scalar>& out) { out.emplace_back(v); }
+inline void AppendScalar(const std::string& v, std::vector<Scalar>& out) {
+  if (v.empty()) {
+    out.emplace_back();
+  } else {
+    out.emplace_back(v);
+  }
+}
+inline void AppendScalar(Timestamp v, std::vector<Scalar>& out) { out.emplace_back(v.micros); }
+void AppendScalar(const Money& v, std::vector<Scalar>& out);
+void AppendScalar(const std::optional<Money>& v, std::vector<Scalar>& out);
+void AppendScalar(Enumeration auto v, std::vector<Scalar>& out) {
+  if (static_cast<int64_t>(v) == 0) {
+    out.emplace_back();
+  } else {
+    out.emplace_back(static_cast<int64_t>(v));
+  }
+}
+inline void AppendScalar(const std::optional<int64_t>& v, std::vector<Scalar>& out) {
+  if (v.has_value()) {
+    out.emplace_back(*v);
+  } else {
+    out.emplace_back();
+  }
+}
+inline void AppendScalar(const std::optional<Timestamp>& v, std::vector<Scalar>& out) {
+  if (v.has_value()) {
+    out.emplace_back(v->micros);
+  } else {
+    out.emplace_back();
+  }
+}
+
+// The number of a column, null where it holds none; what `take` answers.
+inline int TakeNumber(const Scalar& cell, const int64_t*& number) {
+  number = std::get_if<int64_t>(&cell);
+  return number != nullptr || std::holds_alternative<std::monostate>(cell) ? kAllTaken : 0;
+}
+inline int TakeScalar(Scalar* cell, bool& out) {
+  const int64_t* number = nullptr;
+  const int wrong = TakeNumber(*cell, number);
+  out = number != nullptr && *number != 0;
+  return wrong;
+}
+inline int TakeScalar(Scalar* cell, int64_t& out) {
+  const int64_t* number = nullptr;
+  const int wrong = TakeNumber(*cell, number);
+  out = number == nullptr ? 0 : *number;
+  return wrong;
+}
+inline int TakeScalar(Scalar* cell, std::string& out) {
+  if (std::string* text = std::get_if<std::string>(cell)) {
+    out = std::move(*text);
+    return kAllTaken;
+  }
+  out.clear();
+  return std::holds_alternative<std::monostate>(*cell) ? kAllTaken : 0;
+}
+inline int TakeScalar(Scalar* cell, Timestamp& out) { return TakeScalar(cell, out.micros); }
+int TakeScalar(Scalar* cells, std::optional<Money>& out);
+int TakeScalar(Scalar* cells, Money& out);
+template <Enumeration T>
+int TakeScalar(Scalar* cell, T& out) {
+  const int64_t* number = nullptr;
+  const int wrong = TakeNumber(*cell, number);
+  out = T{};
+  if (number == nullptr) return wrong;
+  // Casting a number that the enum does not have would make a value nobody handles.
+  if (*number < 1 || *number >= static_cast<int64_t>(EnumTraits<T>::names().names.size())) return 0;
+  out = static_cast<T>(*number);
+  return kAllTaken;
+}
+inline int TakeScalar(Scalar* cell, std::optional<int64_t>& out) {
+  const int64_t* number = nullptr;
+  const int wrong = TakeNumber(*cell, number);
+  out.reset();
+  if (number != nullptr) out = *number;
+  return wrong;
+}
+inline int TakeScalar(Scalar* cell, std::optional<Timestamp>& out) {
+  const int64_t* number = nullptr;
+  const int wrong = TakeNumber(*cell, number);
+  out.reset();
+  if (number != nullptr) out = Timestamp{*number};
+  return wrong;
+}
+
 // What a member's type says about its field.
 template <class T>
 struct FieldTypeOf;
@@ -215,8 +320,20 @@ Field<E> MakeField(std::string_view path, Accessor, FieldSpec options = {}) {
     spec.type = FieldType::kRecordList;
     spec.members = Member::value_type::kMembers;
   }
-  return Field<E>{spec, +[](const E& e) { return ToValue(Accessor{}(e)); },
-                  +[](E& e, const Value& v) { FromValue(v, Accessor{}(e)); }};
+  Field<E> field{spec,
+                 +[](const E& e) { return ToValue(Accessor{}(e)); },
+                 +[](E& e, const Value& v) { FromValue(v, Accessor{}(e)); },
+                 +[](const E& a, const E& b) { return Accessor{}(a) == Accessor{}(b); },
+                 nullptr,
+                 nullptr};
+  if constexpr (requires(Member & m, Scalar * c, std::vector<Scalar> & row) {
+                  AppendScalar(m, row);
+                  TakeScalar(c, m);
+                }) {
+    field.append = +[](const E& e, std::vector<Scalar>& row) { AppendScalar(Accessor{}(e), row); };
+    field.take = +[](Scalar* cells, E& e) { return TakeScalar(cells, Accessor{}(e)); };
+  }
+  return field;
 }
 
 }  // namespace relais::domain

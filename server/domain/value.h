@@ -65,6 +65,9 @@ class Value {
   const Money* if_money() const { return std::get_if<Money>(&v_); }
   const ValueList* if_list() const { return std::get_if<ValueList>(&v_); }
   const ValueMap* if_map() const { return std::get_if<ValueMap>(&v_); }
+  // To move from.
+  std::string* if_text() { return std::get_if<std::string>(&v_); }
+  ValueList* if_list() { return std::get_if<ValueList>(&v_); }
 
   friend bool operator==(const Value&, const Value&) = default;
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <future>
 #include <optional>
-#include <set>
 #include <string_view>
+#include <tuple>
 
 #include "server/convert/search_words.h"
 #include "server/domain/concat.h"
@@ -28,11 +28,22 @@ constexpr std::chrono::milliseconds kGather{100};
 
 enum SearchField : int { kName = 1, kEmail = 2, kCompany = 3, kPhone = 4 };
 
+// Of a lead, what SearchTermsOf reads.
+constexpr std::string_view kSearchedPaths[] = {
+    "person.given_name", "person.family_name",        "person.display_name", "person.emails",
+    "person.phones",     "organization.display_name", "organization.domain"};
+// Of an event, what is looked at: personal changes are only known to be there.
+constexpr std::string_view kStage = "stage";
+const std::vector<std::string>& WatchedPaths() {
+  static const auto* const kPaths = new std::vector<std::string>{
+      std::string(kStage), "organization.display_name", "organization.domain"};
+  return *kPaths;
+}
+
+// Whether a lead's words may be others after the event. All its personal fields count.
 bool ChangesTerms(const domain::Event& event) {
-  return std::any_of(event.changes.begin(), event.changes.end(), [](const auto& change) {
-    std::string_view path = change.path;
-    return path.starts_with("person.") || path.starts_with("organization.");
-  });
+  return event.sealed || std::any_of(event.changes.begin(), event.changes.end(),
+                                     [](const auto& change) { return change.path != kStage; });
 }
 
 std::string StageName(const domain::Value& value) {
@@ -44,9 +55,10 @@ std::string StageName(const domain::Value& value) {
 }  // namespace
 
 std::vector<storage::SearchTerm> SearchTermsOf(const domain::Lead& lead) {
-  std::set<std::pair<std::string, int>> terms;
+  std::vector<storage::SearchTerm> terms;
   auto add = [&terms](std::string_view text, SearchField field) {
-    for (std::string& word : convert::SearchWords(text)) terms.emplace(std::move(word), field);
+    if (text.empty()) return;
+    for (std::string& word : convert::SearchWords(text)) terms.push_back({std::move(word), field});
   };
   const domain::Person& person = lead.person;
   for (const std::string* name : {&person.given_name, &person.family_name, &person.display_name}) {
@@ -59,10 +71,13 @@ std::vector<storage::SearchTerm> SearchTermsOf(const domain::Lead& lead) {
     add(phone.number, kPhone);
     add(phone.raw, kPhone);  // people look for the national form, too
   }
-  std::vector<storage::SearchTerm> out;
-  out.reserve(terms.size());
-  for (const auto& [term, field] : terms) out.push_back({term, field});
-  return out;
+  auto key = [](const storage::SearchTerm& term) { return std::tie(term.term, term.field); };
+  std::sort(terms.begin(), terms.end(),
+            [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  terms.erase(std::unique(terms.begin(), terms.end(),
+                          [&](const auto& a, const auto& b) { return key(a) == key(b); }),
+              terms.end());
+  return terms;
 }
 
 SearchIndex::SearchIndex(storage::Store& store, const domain::Clock& clock,
@@ -129,6 +144,7 @@ absl::StatusOr<SearchIndex::Page> SearchIndex::ReadPage() {
   query.types = {domain::EventType::kLeadCreated, domain::EventType::kLeadUpdated,
                  domain::EventType::kLeadTransitioned};
   query.limit = kPage;
+  query.only_paths = WatchedPaths();
   store_.Read(
       call,
       [page, query](storage::ReadTxn& txn) -> absl::Status {
@@ -142,7 +158,7 @@ absl::StatusOr<SearchIndex::Page> SearchIndex::ReadPage() {
         for (const domain::Event& event : events) {
           if (ChangesTerms(event)) ids.push_back(event.lead);
           for (const domain::FieldChange& change : event.changes) {
-            if (change.path != "stage") continue;
+            if (change.path != kStage) continue;
             page->transitions.emplace_back(StageName(change.before), StageName(change.after));
           }
         }
@@ -150,7 +166,7 @@ absl::StatusOr<SearchIndex::Page> SearchIndex::ReadPage() {
         ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
         // The leads as they stand in this snapshot, which is at or after the events: a change that
         // comes later has an event of its own.
-        ASSIGN_OR_RETURN(auto leads, txn.GetLeads(ids));
+        ASSIGN_OR_RETURN(auto leads, txn.GetPartsOfLeads(ids, kSearchedPaths));
         for (size_t i = 0; i < ids.size(); ++i) {
           page->leads.emplace_back(ids[i], leads[i].has_value()
                                                ? SearchTermsOf(*leads[i])

@@ -1,12 +1,13 @@
 #include "storage/engine/event_rows.h"
 
-#include <optional>
 #include <utility>
+#include <variant>
 
 #include "server/domain/concat.h"
 #include "server/domain/faults.h"
 #include "server/domain/status_macros.h"
 #include "storage/sql/json.h"
+#include "storage/sql/tables.h"
 
 namespace relais::storage {
 namespace {
@@ -18,14 +19,21 @@ using domain::ValueList;
 
 constexpr size_t kDigestHexDigits = 16;  // 64 bits: a fork goes unseen once in 1.8e19
 
-// [[path, before, after], ...]
+// [[path, before, after], ...]; empty when there are none of that kind.
 std::string ChangesJson(const std::vector<FieldChange>& changes, bool personal) {
-  ValueList list;
+  std::string json;
   for (const FieldChange& change : changes) {
     if (change.personal != personal) continue;
-    list.emplace_back(ValueList{Value(change.path), change.before, change.after});
+    json.append(json.empty() ? "[[" : ",[");
+    AppendJsonText(change.path, json);
+    json.push_back(',');
+    AppendJson(change.before, json);
+    json.push_back(',');
+    AppendJson(change.after, json);
+    json.push_back(']');
   }
-  return list.empty() ? std::string() : ToJson(Value(std::move(list)));
+  if (!json.empty()) json.push_back(']');
+  return json;
 }
 
 absl::Status ReadChanges(std::string_view json, bool personal, std::vector<FieldChange>& out) {
@@ -34,14 +42,16 @@ absl::Status ReadChanges(std::string_view json, bool personal, std::vector<Field
   // builds.
   absl::StatusOr<Value> value = FromJson(json);
   if (!value.ok()) return value.status();
-  const ValueList* list = value->if_list();
+  ValueList* list = value->if_list();
   if (list == nullptr) return domain::InternalFault("event changes are not a list");
-  for (const Value& item : *list) {
-    const ValueList* change = item.if_list();
+  out.reserve(out.size() + list->size());
+  for (Value& item : *list) {
+    ValueList* change = item.if_list();
     if (change == nullptr || change->size() != 3 || (*change)[0].if_text() == nullptr) {
       return domain::InternalFault("an event change is malformed");
     }
-    out.push_back({*(*change)[0].if_text(), (*change)[1], (*change)[2], personal});
+    out.push_back({std::move(*(*change)[0].if_text()), std::move((*change)[1]),
+                   std::move((*change)[2]), personal});
   }
   return absl::OkStatus();
 }
@@ -50,15 +60,20 @@ std::string ContextOf(std::string_view tenant, const Event& event) {
   return Concat("event\n", tenant, "\n", event.subject, "\n", static_cast<int>(event.type));
 }
 
-std::string SealingKey(std::string_view tenant, const Event& event, const Vault& vault,
-                       const std::unordered_map<std::string, std::string>& person_keys) {
-  if (event.lead.empty()) return vault.Derive(Concat("tenant-events\n", tenant));
+// Null when the person's key is gone. `derived` holds the key when it is one of the tenant.
+const std::string* SealingKey(std::string_view tenant, const Event& event, const Vault& vault,
+                              const std::unordered_map<std::string, std::string>& person_keys,
+                              std::string& derived) {
+  if (event.lead.empty()) {
+    derived = vault.Derive(Concat("tenant-events\n", tenant));
+    return &derived;
+  }
   auto it = person_keys.find(event.lead.value);
-  return it == person_keys.end() ? std::string() : it->second;
+  return it == person_keys.end() || it->second.empty() ? nullptr : &it->second;
 }
 
-Cell TextOrNull(const std::string& text) {
-  return text.empty() ? Cell(std::monostate{}) : Cell(text);
+Cell TextOrNull(std::string text) {
+  return text.empty() ? Cell(std::monostate{}) : Cell(std::move(text));
 }
 
 }  // namespace
@@ -70,59 +85,88 @@ Row ToEventRow(const domain::TenantId& tenant, const Event& event, const std::st
   if (changes.empty()) changes = "[]";
   std::string sealed;
   if (std::string personal = ChangesJson(event.changes, true); !personal.empty()) {
-    std::string key = SealingKey(tenant.value, event, vault, person_keys);
-    if (!key.empty()) sealed = Vault::Seal(key, personal, ContextOf(tenant.value, event));
+    std::string derived;
+    if (auto* key = SealingKey(tenant.value, event, vault, person_keys, derived)) {
+      sealed = Vault::Seal(*key, personal, ContextOf(tenant.value, event));
+    }
   }
   std::string digest =
-      Sha256Hex(Concat(batch_id, "\n", index_in_batch, "\n", static_cast<int>(event.type), "\n",
-                       event.subject, "\n", event.lead.value, "\n", event.occur_time.micros, "\n",
-                       event.actor, "\n", event.trigger, "\n", event.rule_version, "\n",
-                       event.basis, "\n", event.reason, "\n", changes, "\n", sealed))
-          .substr(0, kDigestHexDigits);
-  return {tenant.value,
-          int64_t{0},
-          int64_t{0},
-          static_cast<int64_t>(event.type),
-          event.subject,
-          TextOrNull(event.lead.value),
-          event.occur_time.micros,
-          event.actor,
-          event.trigger,
-          TextOrNull(event.rule_version),
-          TextOrNull(event.basis),
-          TextOrNull(event.reason),
-          std::move(changes),
-          TextOrNull(sealed),
-          std::move(digest)};
+      Sha256()
+          .Add(Concat(batch_id, "\n", index_in_batch, "\n", static_cast<int>(event.type), "\n",
+                      event.subject, "\n", event.lead.value, "\n", event.occur_time.micros, "\n",
+                      event.actor, "\n", event.trigger, "\n", event.rule_version, "\n", event.basis,
+                      "\n", event.reason, "\n"))
+          .Add(changes)
+          .Add("\n")
+          .Add(sealed)
+          .Hex(kDigestHexDigits);
+  Row row;
+  row.reserve(EventsTable().columns.size());
+  row.emplace_back(tenant.value);
+  row.emplace_back(int64_t{0});
+  row.emplace_back(int64_t{0});
+  row.emplace_back(static_cast<int64_t>(event.type));
+  row.emplace_back(event.subject);
+  row.push_back(TextOrNull(event.lead.value));
+  row.emplace_back(event.occur_time.micros);
+  row.emplace_back(event.actor);
+  row.emplace_back(event.trigger);
+  row.push_back(TextOrNull(event.rule_version));
+  row.push_back(TextOrNull(event.basis));
+  row.push_back(TextOrNull(event.reason));
+  row.emplace_back(std::move(changes));
+  row.push_back(TextOrNull(std::move(sealed)));
+  row.emplace_back(std::move(digest));
+  return row;
 }
 
 absl::StatusOr<Event> FromEventRow(
-    const Row& row, const Vault& vault,
-    const std::unordered_map<std::string, std::string>& person_keys) {
+    Row row, const Vault& vault, const std::unordered_map<std::string, std::string>& person_keys) {
+  auto text = [&row](size_t column) {
+    std::string* held = std::get_if<std::string>(&row[column]);
+    return held == nullptr ? std::string() : std::move(*held);
+  };
   Event event;
   event.number = IntOr(row[1]);
   event.record_time = {IntOr(row[2])};
   event.type = static_cast<domain::EventType>(IntOr(row[3]));
-  event.subject = TextOf(row[4]);
-  event.lead = domain::LeadId(std::string(TextOf(row[5])));
+  event.subject = text(4);
+  event.lead = domain::LeadId(text(5));
   event.occur_time = {IntOr(row[6])};
-  event.actor = TextOf(row[7]);
-  event.trigger = TextOf(row[8]);
-  event.rule_version = TextOf(row[9]);
-  event.basis = TextOf(row[10]);
-  event.reason = TextOf(row[11]);
-  event.digest = TextOf(row[14]);
+  event.actor = text(7);
+  event.trigger = text(8);
+  event.rule_version = text(9);
+  event.basis = text(10);
+  event.reason = text(11);
+  event.digest = text(14);
   RETURN_IF_ERROR(ReadChanges(TextOf(row[12]), false, event.changes));
   if (!IsNull(row[13])) {
     std::string_view tenant = TextOf(row[0]);
-    std::string key = SealingKey(tenant, event, vault, person_keys);
-    if (key.empty()) {
+    std::string derived;
+    const std::string* key = SealingKey(tenant, event, vault, person_keys, derived);
+    if (key == nullptr) {
       event.erased = true;
     } else {
       ASSIGN_OR_RETURN(std::string personal,
-                       Vault::Open(key, TextOf(row[13]), ContextOf(tenant, event)));
+                       Vault::Open(*key, TextOf(row[13]), ContextOf(tenant, event)));
       RETURN_IF_ERROR(ReadChanges(personal, true, event.changes));
     }
+  }
+  return event;
+}
+
+absl::StatusOr<Event> FromEventOutline(const Row& row, absl::Span<const std::string> paths) {
+  Event event;
+  event.number = IntOr(row[0]);
+  event.record_time = {IntOr(row[1])};
+  event.type = static_cast<domain::EventType>(IntOr(row[2]));
+  event.lead = domain::LeadId(std::string(TextOf(row[3])));
+  event.sealed = IntOr(row[5]) != 0;
+  if (TextOf(row[4]).empty()) return event;
+  ASSIGN_OR_RETURN(std::vector<PickedJson> picked, PickFromJson(TextOf(row[4]), paths));
+  for (PickedJson& change : picked) {
+    event.changes.push_back(
+        {std::move(change.text), std::move(change.first), std::move(change.second), false});
   }
   return event;
 }

@@ -141,8 +141,8 @@ absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
   ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), TypesOf(table)));
   std::vector<E> entities;
   entities.reserve(rows.size());
-  for (const Row& row : rows) {
-    ASSIGN_OR_RETURN(E entity, FromRow<E>(row));
+  for (Row& row : rows) {
+    ASSIGN_OR_RETURN(E entity, FromRow<E>(std::move(row)));
     entities.push_back(std::move(entity));
   }
   return entities;
@@ -155,29 +155,46 @@ absl::StatusOr<std::optional<E>> SqlReadTxn::Get(const std::string& id_column,
       std::vector<Row> rows,
       session_.SelectRows(TableOf<E>(), call_.tenant, {id_column}, std::vector<Row>{{id}}, false));
   if (rows.empty()) return std::optional<E>();
-  ASSIGN_OR_RETURN(E entity, FromRow<E>(rows[0]));
+  ASSIGN_OR_RETURN(E entity, FromRow<E>(std::move(rows[0])));
   return std::optional<E>(std::move(entity));
 }
 
 absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::GetLeads(
     absl::Span<const domain::LeadId> ids) {
-  std::set<std::string> distinct;
-  for (const domain::LeadId& id : ids) distinct.insert(id.value);
-  std::vector<Row> keys;
-  for (const std::string& id : distinct) keys.push_back({id});
+  return LeadsWith(WholeRow<domain::Lead>(), ids);
+}
+
+absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::GetPartsOfLeads(
+    absl::Span<const domain::LeadId> ids, absl::Span<const std::string_view> paths) {
+  return LeadsWith(PartOfRow<domain::Lead>(paths), ids);
+}
+
+absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::LeadsWith(
+    const PartOfRow<domain::Lead>& part, absl::Span<const domain::LeadId> ids) {
   std::vector<std::optional<domain::Lead>> leads(ids.size());
-  if (keys.empty()) return leads;
-  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.SelectRows(TableOf<domain::Lead>(), call_.tenant,
-                                                              {"lead_id"}, keys, false));
+  if (ids.empty()) return leads;
+  std::vector<Row> keys;
+  keys.reserve(ids.size());
+  for (const domain::LeadId& id : ids) keys.push_back({id.value});
+  ASSIGN_OR_RETURN(std::vector<Row> rows,
+                   session_.SelectRows(part.table, call_.tenant, {"lead_id"}, keys, false));
   std::unordered_map<std::string, domain::Lead> found;
-  for (const Row& row : rows) {
-    ASSIGN_OR_RETURN(domain::Lead lead, FromRow<domain::Lead>(row));
+  found.reserve(rows.size());
+  for (Row& row : rows) {
+    ASSIGN_OR_RETURN(domain::Lead lead, part.Read(std::move(row)));
     std::string id = lead.id.value;
     found.emplace(std::move(id), std::move(lead));
   }
+  std::unordered_map<std::string, size_t> last;  // the same lead may be asked for twice
+  for (size_t i = 0; i < ids.size(); ++i) last[ids[i].value] = i;
   for (size_t i = 0; i < ids.size(); ++i) {
     auto it = found.find(ids[i].value);
-    if (it != found.end()) leads[i] = it->second;
+    if (it == found.end()) continue;
+    if (last[ids[i].value] == i) {
+      leads[i] = std::move(it->second);
+    } else {
+      leads[i] = it->second;
+    }
   }
   return leads;
 }
@@ -259,7 +276,8 @@ absl::StatusOr<std::vector<domain::Event>> SqlReadTxn::Events(const EventQuery& 
   const Table& table = EventsTable();
   Statement sql;
   sql << "SELECT ";
-  for (size_t i = 0; i < table.columns.size(); ++i) {
+  if (query.only_paths.has_value()) sql << kOutlineColumns;
+  for (size_t i = 0; !query.only_paths.has_value() && i < table.columns.size(); ++i) {
     sql << (i == 0 ? "" : ", ") << table.columns[i].name;
   }
   sql << " FROM events WHERE tenant_id = ";
@@ -283,6 +301,17 @@ absl::StatusOr<std::vector<domain::Event>> SqlReadTxn::Events(const EventQuery& 
   if (!query.types.empty()) sql << ")";
   sql << " ORDER BY number LIMIT ";
   sql.Bind(static_cast<int64_t>(query.limit));
+  std::vector<domain::Event> events;
+  if (query.only_paths.has_value()) {
+    ASSIGN_OR_RETURN(std::vector<Row> outlines,
+                     session_.Query(sql.text(), sql.params(), kOutlineTypes));
+    events.reserve(outlines.size());
+    for (const Row& row : outlines) {
+      ASSIGN_OR_RETURN(domain::Event event, FromEventOutline(row, *query.only_paths));
+      events.push_back(std::move(event));
+    }
+    return events;
+  }
   ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), TypesOf(table)));
 
   std::set<std::string> leads;
@@ -292,10 +321,9 @@ absl::StatusOr<std::vector<domain::Event>> SqlReadTxn::Events(const EventQuery& 
   std::unordered_map<std::string, std::string> keys;
   RETURN_IF_ERROR(
       LoadPersonKeys(session_, vault_, call_.tenant, {leads.begin(), leads.end()}, keys));
-  std::vector<domain::Event> events;
   events.reserve(rows.size());
-  for (const Row& row : rows) {
-    ASSIGN_OR_RETURN(domain::Event event, FromEventRow(row, vault_, keys));
+  for (Row& row : rows) {
+    ASSIGN_OR_RETURN(domain::Event event, FromEventRow(std::move(row), vault_, keys));
     events.push_back(std::move(event));
   }
   return events;

@@ -3,10 +3,12 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/engine/session.h"
 #include "storage/engine/vault.h"
+#include "storage/sql/rows.h"
 #include "storage/store.h"
 
 namespace relais::storage {
@@ -25,6 +27,8 @@ class SqlReadTxn final : public ReadTxn {
 
   absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetLeads(
       absl::Span<const domain::LeadId> ids) override;
+  absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetPartsOfLeads(
+      absl::Span<const domain::LeadId> ids, absl::Span<const std::string_view> paths) override;
   absl::StatusOr<std::optional<domain::Touchpoint>> GetTouchpoint(
       const domain::TouchpointId& id) override;
   absl::StatusOr<std::optional<domain::Opportunity>> GetOpportunity(
@@ -57,6 +61,8 @@ class SqlReadTxn final : public ReadTxn {
  private:
   template <class E>
   absl::StatusOr<std::vector<E>> List(const ListQuery& query);
+  absl::StatusOr<std::vector<std::optional<domain::Lead>>> LeadsWith(
+      const PartOfRow<domain::Lead>& part, absl::Span<const domain::LeadId> ids);
   template <class E>
   absl::StatusOr<std::optional<E>> Get(const std::string& id_column, const std::string& id);
 

@@ -1,6 +1,7 @@
 #include "storage/engine/search.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -116,33 +117,40 @@ bool HasGrams(std::string_view term, int64_t field) {
          });
 }
 
-using TermKey = std::tuple<std::string, int64_t, std::string>;  // term, field, lead
+// Term, field, lead: the order of the key. Views of what the caller holds.
+using TermKey = std::tuple<std::string_view, int64_t, std::string_view>;
+
+template <class T>
+void SortOnce(std::vector<T>& items) {
+  std::sort(items.begin(), items.end());
+  items.erase(std::unique(items.begin(), items.end()), items.end());
+}
 
 absl::Status RemoveTerms(Session& session, const domain::TenantId& tenant,
                          const std::vector<TermKey>& gone) {
   const bool postgres = session.dialect() == Dialect::kPostgres;
-  std::set<std::string> touched;
+  std::set<std::string_view> touched;
   for (const auto& [term, field, lead] : gone) {
     touched.insert(term);
     RETURN_IF_ERROR(session
                         .Execute(Concat("DELETE FROM lead_terms WHERE tenant_id = :p1 AND term = "
                                         ":p2 AND field = :p3 AND lead_id = ",
                                         postgres ? "CAST(:p4 AS UUID)" : ":p4"),
-                                 Row{tenant.value, term, field, lead})
+                                 Row{tenant.value, std::string(term), field, std::string(lead)})
                         .status());
   }
-  for (const std::string& term : touched) {
+  for (std::string_view term : touched) {
     static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
     ASSIGN_OR_RETURN(std::vector<Row> left,
                      session.Query("SELECT field FROM lead_terms WHERE tenant_id = :p1 AND term = "
                                    ":p2 LIMIT 1",
-                                   Row{tenant.value, term}, kTypes));
+                                   Row{tenant.value, std::string(term)}, kTypes));
     if (!left.empty()) continue;
     for (const std::string& gram : GramsOf(term)) {
       RETURN_IF_ERROR(session
                           .Execute("DELETE FROM term_grams WHERE tenant_id = :p1 AND gram = :p2 "
                                    "AND term = :p3",
-                                   Row{tenant.value, gram, term})
+                                   Row{tenant.value, gram, std::string(term)})
                           .status());
     }
   }
@@ -152,12 +160,19 @@ absl::Status RemoveTerms(Session& session, const domain::TenantId& tenant,
 }  // namespace
 
 std::vector<std::string> GramsOf(std::string_view word) {
-  std::vector<std::string> points = CodePoints(Concat("^", word, "$"));
-  std::set<std::string> grams;
-  for (size_t i = 0; i + 3 <= points.size(); ++i) {
-    grams.insert(points[i] + points[i + 1] + points[i + 2]);
+  const std::string framed = Concat("^", word, "$");
+  std::vector<size_t> starts;  // of the code points, and the end
+  for (size_t i = 0; i < framed.size(); ++i) {
+    if ((static_cast<unsigned char>(framed[i]) & 0xC0) != 0x80) starts.push_back(i);
   }
-  return {grams.begin(), grams.end()};
+  starts.push_back(framed.size());
+  std::vector<std::string> grams;
+  for (size_t i = 0; i + 3 < starts.size(); ++i) {
+    grams.push_back(framed.substr(starts[i], starts[i + 3] - starts[i]));
+  }
+  std::sort(grams.begin(), grams.end());
+  grams.erase(std::unique(grams.begin(), grams.end()), grams.end());
+  return grams;
 }
 
 int EditDistance(std::string_view a_text, std::string_view b_text, int most) {
@@ -219,46 +234,74 @@ absl::StatusOr<std::vector<SearchHit>> SearchLeads(Session& session, const domai
 absl::Status ReplaceTerms(
     Session& session, const domain::TenantId& tenant,
     absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads) {
-  std::set<TermKey> wanted;
+  std::vector<TermKey> wanted;
   std::vector<Row> keys;
+  keys.reserve(leads.size());
   for (const auto& [lead, words] : leads) {
     keys.push_back({lead.value});
-    for (const SearchTerm& word : words) wanted.insert({word.term, word.field, lead.value});
+    for (const SearchTerm& word : words) wanted.emplace_back(word.term, word.field, lead.value);
   }
   if (keys.empty()) return absl::OkStatus();
+  SortOnce(wanted);
   static const auto* const kByLead = new std::vector<std::string>{"lead_id"};
   ASSIGN_OR_RETURN(std::vector<Row> kept,
                    session.SelectRows(LeadTermsTable(), tenant, *kByLead, keys, false));
-  std::vector<TermKey> gone;
+  std::vector<TermKey> present;
+  present.reserve(kept.size());
   for (const Row& row : kept) {  // tenant_id, term, field, lead_id
-    TermKey key(TextOf(row[1]), IntOr(row[2]), TextOf(row[3]));
-    if (wanted.erase(key) == 0) gone.push_back(std::move(key));
+    present.emplace_back(TextOf(row[1]), IntOr(row[2]), TextOf(row[3]));
   }
+  SortOnce(present);
+  std::vector<TermKey> added, gone;
+  std::set_difference(wanted.begin(), wanted.end(), present.begin(), present.end(),
+                      std::back_inserter(added));
+  std::set_difference(present.begin(), present.end(), wanted.begin(), wanted.end(),
+                      std::back_inserter(gone));
 
   // Words that no lead had yet. A word is known when its first piece is there.
-  std::map<std::string, std::vector<std::string>> grams_of;
-  for (const auto& [term, field, lead] : wanted) {
-    if (HasGrams(term, field) && !grams_of.contains(term)) grams_of[term] = GramsOf(term);
+  std::vector<std::string_view> terms;
+  for (const auto& [term, field, lead] : added) {
+    if (HasGrams(term, field)) terms.push_back(term);
   }
-  std::erase_if(grams_of, [](const auto& entry) { return entry.second.empty(); });
+  SortOnce(terms);
+  std::map<std::string_view, std::vector<std::string>> grams_of;
+  for (std::string_view term : terms) {
+    if (std::vector<std::string> grams = GramsOf(term); !grams.empty()) {
+      grams_of.emplace_hint(grams_of.end(), term, std::move(grams));
+    }
+  }
   std::vector<Row> first_grams;
-  for (const auto& [term, grams] : grams_of) first_grams.push_back({grams.front(), term});
+  first_grams.reserve(grams_of.size());
+  for (const auto& [term, grams] : grams_of) {
+    first_grams.push_back({grams.front(), std::string(term)});
+  }
   if (!first_grams.empty()) {
     static const auto* const kByGram = new std::vector<std::string>{"gram", "term"};
     ASSIGN_OR_RETURN(std::vector<Row> known,
                      session.SelectRows(TermGramsTable(), tenant, *kByGram, first_grams, false));
-    for (const Row& row : known) grams_of.erase(std::string(TextOf(row[2])));
+    for (const Row& row : known) grams_of.erase(TextOf(row[2]));
   }
 
   std::vector<Row> rows;
-  for (const auto& [term, field, lead] : wanted) rows.push_back({tenant.value, term, field, lead});
-  if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(LeadTermsTable(), rows));
-  std::set<std::pair<std::string, std::string>> pieces;  // gram, term: the order of the key
-  for (const auto& [term, grams] : grams_of) {
-    for (const std::string& gram : grams) pieces.insert({gram, term});
+  rows.reserve(added.size());
+  for (const auto& [term, field, lead] : added) {
+    Row& row = rows.emplace_back();
+    row.reserve(4);
+    row.emplace_back(tenant.value);
+    row.emplace_back(std::string(term));
+    row.emplace_back(field);
+    row.emplace_back(std::string(lead));
   }
+  if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(LeadTermsTable(), rows));
+  std::vector<std::pair<std::string_view, std::string_view>> pieces;  // gram, term: as the key
+  for (const auto& [term, grams] : grams_of) {
+    for (const std::string& gram : grams) pieces.emplace_back(gram, term);
+  }
+  std::sort(pieces.begin(), pieces.end());
   rows.clear();
-  for (const auto& [gram, term] : pieces) rows.push_back({tenant.value, gram, term});
+  for (const auto& [gram, term] : pieces) {
+    rows.push_back({tenant.value, std::string(gram), std::string(term)});
+  }
   if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(TermGramsTable(), rows));
   return RemoveTerms(session, tenant, gone);
 }

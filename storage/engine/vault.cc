@@ -6,7 +6,6 @@
 #include <openssl/sha.h>
 
 #include <cstdlib>
-#include <memory>
 
 #include "absl/strings/escaping.h"
 
@@ -27,11 +26,53 @@ void Require(bool ok) {
   if (!ok) std::abort();
 }
 
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
-CipherContext NewContext() {
-  CipherContext context(EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free);
-  Require(context != nullptr);
-  return context;
+// Looked up once for the process: a look-up by name costs more than sealing a short text.
+const EVP_CIPHER* Cipher() {
+  static EVP_CIPHER* const kCipher = [] {
+    EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
+    Require(cipher != nullptr);
+    return cipher;
+  }();
+  return kCipher;
+}
+const EVP_MD* Digest() {
+  static EVP_MD* const kDigest = [] {
+    EVP_MD* digest = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    Require(digest != nullptr);
+    return digest;
+  }();
+  return kDigest;
+}
+
+// The thread's own contexts, made at their first use: making one costs several allocations.
+EVP_CIPHER_CTX* CipherContext(bool seal, std::string_view key, const unsigned char* nonce) {
+  struct Context {
+    Context() : sealing(EVP_CIPHER_CTX_new()), opening(EVP_CIPHER_CTX_new()) {
+      Require(sealing != nullptr && opening != nullptr);
+      Require(EVP_CipherInit_ex2(sealing, Cipher(), nullptr, nullptr, 1, nullptr) == 1);
+      Require(EVP_CipherInit_ex2(opening, Cipher(), nullptr, nullptr, 0, nullptr) == 1);
+    }
+    ~Context() {
+      EVP_CIPHER_CTX_free(sealing);
+      EVP_CIPHER_CTX_free(opening);
+    }
+    EVP_CIPHER_CTX* sealing;
+    EVP_CIPHER_CTX* opening;
+  };
+  thread_local Context context;
+  EVP_CIPHER_CTX* cipher = seal ? context.sealing : context.opening;
+  Require(EVP_CipherInit_ex2(cipher, nullptr, Bytes(key), nonce, seal ? 1 : 0, nullptr) == 1);
+  return cipher;
+}
+
+EVP_MD_CTX* DigestContext() {
+  struct Context {
+    Context() : digest(EVP_MD_CTX_new()) { Require(digest != nullptr); }
+    ~Context() { EVP_MD_CTX_free(digest); }
+    EVP_MD_CTX* digest;
+  };
+  thread_local Context context;
+  return context.digest;
 }
 
 absl::Status Altered() { return absl::DataLossError("a sealed value does not open"); }
@@ -55,17 +96,15 @@ std::string Vault::NewKey() const {
 std::string Vault::Seal(std::string_view key, std::string_view plain, std::string_view context) {
   std::string out(kNonceBytes + plain.size() + kTagBytes, '\0');
   Require(key.size() == kKeyBytes && RAND_bytes(Bytes(out), kNonceBytes) == 1);
-  CipherContext cipher = NewContext();
+  EVP_CIPHER_CTX* cipher = CipherContext(true, key, Bytes(out));
   int size = 0;
-  Require(EVP_EncryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, Bytes(key), Bytes(out)) ==
-          1);
-  Require(EVP_EncryptUpdate(cipher.get(), nullptr, &size, Bytes(context),
+  Require(EVP_EncryptUpdate(cipher, nullptr, &size, Bytes(context),
                             static_cast<int>(context.size())) == 1);
-  Require(EVP_EncryptUpdate(cipher.get(), Bytes(out) + kNonceBytes, &size, Bytes(plain),
+  Require(EVP_EncryptUpdate(cipher, Bytes(out) + kNonceBytes, &size, Bytes(plain),
                             static_cast<int>(plain.size())) == 1);
   int last = 0;
-  Require(EVP_EncryptFinal_ex(cipher.get(), Bytes(out) + kNonceBytes + size, &last) == 1);
-  Require(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes,
+  Require(EVP_EncryptFinal_ex(cipher, Bytes(out) + kNonceBytes + size, &last) == 1);
+  Require(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, kTagBytes,
                               Bytes(out) + kNonceBytes + plain.size()) == 1);
   return absl::Base64Escape(out);
 }
@@ -79,17 +118,16 @@ absl::StatusOr<std::string> Vault::Open(std::string_view key, std::string_view s
     return Altered();
   }
   std::string plain(in.size() - kNonceBytes - kTagBytes, '\0');
-  CipherContext cipher = NewContext();
+  EVP_CIPHER_CTX* cipher = CipherContext(false, key, Bytes(in));
   int size = 0;
-  Require(EVP_DecryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, Bytes(key), Bytes(in)) == 1);
-  Require(EVP_DecryptUpdate(cipher.get(), nullptr, &size, Bytes(context),
+  Require(EVP_DecryptUpdate(cipher, nullptr, &size, Bytes(context),
                             static_cast<int>(context.size())) == 1);
-  Require(EVP_DecryptUpdate(cipher.get(), Bytes(plain), &size, Bytes(in) + kNonceBytes,
+  Require(EVP_DecryptUpdate(cipher, Bytes(plain), &size, Bytes(in) + kNonceBytes,
                             static_cast<int>(plain.size())) == 1);
-  Require(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes,
+  Require(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, kTagBytes,
                               Bytes(in) + kNonceBytes + plain.size()) == 1);
   int last = 0;
-  if (EVP_DecryptFinal_ex(cipher.get(), Bytes(plain) + size, &last) != 1) return Altered();
+  if (EVP_DecryptFinal_ex(cipher, Bytes(plain) + size, &last) != 1) return Altered();
   return plain;
 }
 
@@ -102,11 +140,22 @@ absl::StatusOr<std::string> Vault::Unwrap(std::string_view wrapped,
   return Open(master_, wrapped, context);
 }
 
-std::string Sha256Hex(std::string_view data) {
+std::string Sha256Hex(std::string_view data) { return Sha256().Add(data).Hex(64); }
+
+Sha256::Sha256() { Require(EVP_DigestInit_ex2(DigestContext(), Digest(), nullptr) == 1); }
+
+Sha256& Sha256::Add(std::string_view piece) {
+  Require(EVP_DigestUpdate(DigestContext(), piece.data(), piece.size()) == 1);
+  return *this;
+}
+
+std::string Sha256::Hex(size_t digits) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(Bytes(data), data.size(), digest);
-  return absl::BytesToHexString(
+  Require(EVP_DigestFinal_ex(DigestContext(), digest, nullptr) == 1);
+  std::string hex = absl::BytesToHexString(
       absl::string_view(reinterpret_cast<const char*>(digest), sizeof digest));
+  hex.resize(digits);
+  return hex;
 }
 
 }  // namespace relais::storage

@@ -41,4 +41,14 @@ class Vault {
 // Lower-case hex of SHA-256.
 std::string Sha256Hex(std::string_view data);
 
+// The same of a text that is given in pieces, without putting them together. One at a time for each
+// thread: a Sha256 must be finished, or given up, before the thread begins another.
+class Sha256 {
+ public:
+  Sha256();
+  Sha256& Add(std::string_view piece);
+  // The first `digits` hex digits (at most 64); nothing may be added afterwards.
+  std::string Hex(size_t digits);
+};
+
 }  // namespace relais::storage

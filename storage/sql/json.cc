@@ -2,6 +2,7 @@
 
 #include <rapidjson/reader.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -310,6 +311,94 @@ class Builder {
   Value result_;
 };
 
+// Builds only what is asked for of a list of [text, value, value].
+class Picker {
+ public:
+  explicit Picker(absl::Span<const std::string> texts) : texts_(texts) {}
+
+  bool Null() {
+    return Scalar([](Builder& builder) { return builder.Null(); });
+  }
+  bool Bool(bool flag) {
+    return Scalar([=](Builder& builder) { return builder.Bool(flag); });
+  }
+  bool Int(int number) { return Int64(number); }
+  bool Uint(unsigned number) { return Int64(number); }
+  bool Int64(int64_t number) {
+    return Scalar([=](Builder& builder) { return builder.Int64(number); });
+  }
+  bool Uint64(uint64_t number) {
+    return Scalar([=](Builder& builder) { return builder.Uint64(number); });
+  }
+  bool Double(double number) {
+    return Scalar([=](Builder&) { return Builder::Double(number); });
+  }
+  static bool RawNumber(const char*, rapidjson::SizeType, bool) { return false; }
+  bool String(const char* data, rapidjson::SizeType size, bool copy) {
+    if (depth_ != kInTriple || place_ != 0) {
+      return Scalar([=](Builder& builder) { return builder.String(data, size, copy); });
+    }
+    const std::string_view text(data, size);
+    wanted_ = std::find(texts_.begin(), texts_.end(), text) != texts_.end();
+    if (wanted_) picked_.push_back({std::string(text), {}, {}});
+    place_ = 1;
+    return true;
+  }
+  bool StartArray() {
+    if (++depth_ == kInTriple) place_ = 0;
+    return depth_ <= kInTriple || (place_ != 0 && Pass([](Builder& b) { return b.StartArray(); }));
+  }
+  bool EndArray(rapidjson::SizeType size) {
+    if (depth_-- == kInTriple) return place_ == 3;
+    return depth_ < kInTriple || End([=](Builder& builder) { return builder.EndArray(size); });
+  }
+  bool StartObject() {
+    ++depth_;
+    return depth_ > kInTriple && place_ != 0 &&
+           Pass([](Builder& builder) { return builder.StartObject(); });
+  }
+  bool Key(const char* data, rapidjson::SizeType size, bool copy) {
+    return Pass([=](Builder& builder) { return builder.Key(data, size, copy); });
+  }
+  bool EndObject(rapidjson::SizeType size) {
+    --depth_;
+    return End([=](Builder& builder) { return builder.EndObject(size); });
+  }
+
+  std::vector<PickedJson>& result() { return picked_; }
+
+ private:
+  static constexpr size_t kInTriple = 2;
+
+  template <class Event>
+  bool Pass(Event event) {
+    return depth_ <= kMaxDepth + 2 && (!wanted_ || event(builder_));
+  }
+  // The event ends a value; when it is a whole one of a triple, it is kept.
+  template <class Event>
+  bool End(Event event) {
+    if (!Pass(event)) return false;
+    if (depth_ != kInTriple) return true;
+    if (place_ > 2) return false;
+    if (wanted_) {
+      (place_ == 1 ? picked_.back().first : picked_.back().second) = std::move(builder_.result());
+    }
+    ++place_;
+    return true;
+  }
+  template <class Event>
+  bool Scalar(Event event) {
+    return depth_ >= kInTriple && place_ != 0 && End(event);
+  }
+
+  absl::Span<const std::string> texts_;
+  Builder builder_{Form::kTagged};
+  std::vector<PickedJson> picked_;
+  size_t depth_ = 0;
+  int place_ = 0;  // in the triple: 0 the text, 1 and 2 the values
+  bool wanted_ = false;
+};
+
 // A text with a length, as rapidjson reads: its own streams end at the first NUL or cannot look
 // ahead.
 class Input {
@@ -333,14 +422,21 @@ class Input {
   const char* end_;
 };
 
-absl::StatusOr<Value> Read(std::string_view text, Form form) {
+template <class Handler>
+absl::Status Parse(std::string_view text, Handler& handler) {
   thread_local rapidjson::Reader reader;  // keeps its buffer
-  Builder builder(form);
   Input input(text);
-  if (reader.Parse<rapidjson::kParseValidateEncodingFlag>(input, builder).IsError() ||
+  if (reader.Parse<rapidjson::kParseValidateEncodingFlag>(input, handler).IsError() ||
       !input.at_end()) {
     return absl::InternalError("stored JSON is malformed");
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Value> Read(std::string_view text, Form form) {
+  Builder builder(form);
+  absl::Status status = Parse(text, builder);
+  if (!status.ok()) return status;
   return std::move(builder.result());
 }
 
@@ -348,7 +444,7 @@ absl::StatusOr<Value> Read(std::string_view text, Form form) {
 
 void AppendJson(const Value& value, std::string& out) { Write(value, Form::kTagged, out); }
 
-void AppendJson(std::string_view text, std::string& out) { WriteText(text, out); }
+void AppendJsonText(std::string_view text, std::string& out) { WriteText(text, out); }
 
 std::string ToJson(const Value& value) {
   std::string out;
@@ -357,6 +453,14 @@ std::string ToJson(const Value& value) {
 }
 
 absl::StatusOr<Value> FromJson(std::string_view text) { return Read(text, Form::kTagged); }
+
+absl::StatusOr<std::vector<PickedJson>> PickFromJson(std::string_view json,
+                                                     absl::Span<const std::string> texts) {
+  Picker picker(texts);
+  absl::Status status = Parse(json, picker);
+  if (!status.ok()) return status;
+  return std::move(picker.result());
+}
 
 std::string ToPlainJson(const Value& value) {
   std::string out;

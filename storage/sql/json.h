@@ -7,8 +7,10 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "server/domain/value.h"
 
 namespace relais::storage {
@@ -17,12 +19,21 @@ namespace relais::storage {
 // {"$t":micros}, money is {"$m":[currency,units,nanos]}, absent is null. A map's key that starts
 // with '$' gets one more '$' in front.
 std::string ToJson(const domain::Value& value);
-// The same at the end of `out`; the second is that of a text value.
+// The same at the end of `out`, of a value and of a text.
 void AppendJson(const domain::Value& value, std::string& out);
-void AppendJson(std::string_view text, std::string& out);
+void AppendJsonText(std::string_view text, std::string& out);
 // INTERNAL when the text is not of the form above (also: fractions, numbers beyond 64 bits, more
 // than 32 levels). The status never quotes the text.
 absl::StatusOr<domain::Value> FromJson(std::string_view text);
+
+// Of a tagged list of [text, value, value], those whose text is one of `texts`. The others are
+// passed over without being built; their values may be anything that is JSON. Errors as FromJson.
+struct PickedJson {
+  std::string text;
+  domain::Value first, second;
+};
+absl::StatusOr<std::vector<PickedJson>> PickFromJson(std::string_view json,
+                                                     absl::Span<const std::string> texts);
 
 // Plain: what columns of lists, maps and records hold, with the members' own names, for SQL to look
 // into. Takes only text, lists and maps; another kind inside is written as null.

@@ -1,7 +1,6 @@
 #include "storage/sql/rows.h"
 
-#include <cstdint>
-#include <limits>
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -22,16 +21,13 @@ using domain::Assessment;
 using domain::Consent;
 using domain::Field;
 using domain::FieldsOf;
-using domain::FieldSpec;
 using domain::FieldType;
 using domain::Import;
 using domain::Lead;
-using domain::Money;
 using domain::Operation;
 using domain::Opportunity;
 using domain::Team;
 using domain::TenantId;
-using domain::Timestamp;
 using domain::Touchpoint;
 using domain::User;
 using domain::Value;
@@ -104,159 +100,79 @@ ColumnType TypeOf(FieldType type) {
 }
 
 template <class E>
-Table MakeTable() {
+Table MakeTable(absl::Span<const Field<E>* const> fields) {
   Table table{Names<E>::kTable, {"tenant_id", Names<E>::kId}, {}};
   table.columns.push_back({"tenant_id", ColumnType::kText});
   table.columns.push_back({Names<E>::kId, ColumnType::kUuid});
   if constexpr (kHasLead<E>) table.columns.push_back({"lead_id", ColumnType::kUuid});
   if constexpr (kHasRevision<E>) table.columns.push_back({"revision", ColumnType::kInteger});
-  for (const Field<E>& field : FieldsOf<E>()) {
-    std::string column = ColumnOf(field.spec.path);
-    if (field.spec.type == FieldType::kMoney) {
+  for (const Field<E>* field : fields) {
+    std::string column = ColumnOf(field->spec.path);
+    if (field->spec.type == FieldType::kMoney) {
       table.columns.push_back({column + "_units", ColumnType::kInteger});
       table.columns.push_back({column + "_nanos", ColumnType::kInteger});
       table.columns.push_back({column + "_currency_code", ColumnType::kText});
     } else {
-      table.columns.push_back({std::move(column), TypeOf(field.spec.type)});
+      table.columns.push_back({std::move(column), TypeOf(field->spec.type)});
     }
   }
   return table;
 }
 
-void Push(const FieldSpec& spec, Value value, Row& row) {
-  switch (spec.type) {
-    case FieldType::kMoney:
-      if (const Money* money = value.if_money()) {
-        row.emplace_back(money->units);
-        row.emplace_back(int64_t{money->nanos});
-        row.emplace_back(money->currency_code);
-      } else {
-        row.resize(row.size() + 3);
-      }
-      return;
-    case FieldType::kTextList:
-    case FieldType::kTextMap:
-    case FieldType::kRecordList:
-      if (value.absent()) {
-        row.emplace_back();
-      } else {
-        row.emplace_back(ToPlainJson(value));
-      }
-      return;
-    default:
-      break;
+// The JSON column of a field; false when it holds another kind of value.
+template <class E>
+bool TakeJson(const Field<E>& field, const Cell& cell, E& entity) {
+  if (IsNull(cell)) {
+    field.set(entity, Value());
+    return true;
   }
-  if (const bool* flag = value.if_bool()) {
-    row.emplace_back(int64_t{*flag});
-  } else if (const int64_t* number = value.if_int()) {
-    row.emplace_back(*number);
-  } else if (const Timestamp* time = value.if_time()) {
-    row.emplace_back(time->micros);
-  } else if (const std::string* text = value.if_text()) {
-    row.emplace_back(*text);
-  } else {
-    row.emplace_back();
+  absl::StatusOr<Value> value = FromPlainJson(TextOf(cell));
+  if (!value.ok() || (field.spec.type == FieldType::kTextMap ? value->if_map() == nullptr
+                                                             : value->if_list() == nullptr)) {
+    return false;
   }
+  field.set(entity, *value);
+  return true;
 }
 
-// Walks a row from left to right; the first surprise is kept and everything after it reads as
-// absent.
+// Takes a row apart from left to right; the first surprise is kept and nothing is read after it.
 class Reader {
  public:
-  Reader(const Table& table, const Row& row) : table_(table), row_(row) {
+  Reader(const Table& table, Row& row) : table_(table), row_(row) {
     if (row.size() != table.columns.size()) {
       status_ = absl::InternalError(Concat("a row of ", table.name, " has another width"));
     }
   }
 
-  std::string Text() {
-    const Cell& cell = Next();
-    if (const std::string* text = std::get_if<std::string>(&cell)) return *text;
-    if (!IsNull(cell)) Fail();
-    return {};
+  template <class T>
+  void Take(T& member) {
+    if (!status_.ok()) return;
+    if (domain::TakeScalar(&row_[at_], member) != domain::kAllTaken) Fail(at_);
+    ++at_;
   }
-
-  Value Integer() {
-    const Cell& cell = Next();
-    if (const int64_t* number = std::get_if<int64_t>(&cell)) return Value(*number);
-    if (!IsNull(cell)) Fail();
-    return {};
-  }
-
-  Value Read(const FieldSpec& spec) {
-    switch (spec.type) {
-      case FieldType::kBool: {
-        Value number = Integer();
-        return number.absent() ? Value() : Value(*number.if_int() != 0);
-      }
-      case FieldType::kInt:
-        return Integer();
-      case FieldType::kTime: {
-        Value number = Integer();
-        return number.absent() ? Value() : Value(Timestamp{*number.if_int()});
-      }
-      case FieldType::kEnum: {
-        Value number = Integer();
-        if (number.absent()) return {};
-        // Casting a number that the enum does not have would make a value nobody handles.
-        if (*number.if_int() < 1 ||
-            *number.if_int() >= static_cast<int64_t>(spec.enumeration->names.size())) {
-          Fail();
-          return {};
-        }
-        return number;
-      }
-      case FieldType::kMoney: {
-        Value units = Integer(), nanos = Integer();
-        std::string currency = Text();
-        if (units.absent()) return {};
-        if (nanos.absent() || *nanos.if_int() <= -domain::kNanosPerUnit ||
-            *nanos.if_int() >= domain::kNanosPerUnit) {
-          Fail();
-          return {};
-        }
-        return Value(
-            Money{std::move(currency), *units.if_int(), static_cast<int32_t>(*nanos.if_int())});
-      }
-      case FieldType::kTextList:
-      case FieldType::kTextMap:
-      case FieldType::kRecordList: {
-        const Cell& cell = Next();
-        if (IsNull(cell)) return {};
-        absl::StatusOr<Value> value = FromPlainJson(TextOf(cell));
-        bool right_kind =
-            value.ok() && (spec.type == FieldType::kTextMap ? value->if_map() != nullptr
-                                                            : value->if_list() != nullptr);
-        if (!right_kind) {
-          Fail();
-          return {};
-        }
-        return *std::move(value);
-      }
-      case FieldType::kText:
-      case FieldType::kBlob: {
-        std::string text = Text();
-        return text.empty() ? Value() : Value(std::move(text));
-      }
+  template <class E>
+  void Take(const Field<E>& field, E& entity) {
+    if (!status_.ok()) return;
+    if (field.take == nullptr) {
+      if (!TakeJson(field, row_[at_], entity)) Fail(at_);
+      ++at_;
+      return;
     }
-    return {};
+    const int wrong = field.take(&row_[at_], entity);
+    if (wrong != domain::kAllTaken) Fail(at_ + static_cast<size_t>(wrong));
+    at_ += field.spec.type == FieldType::kMoney ? 3 : 1;
   }
 
   const absl::Status& status() const { return status_; }
 
  private:
-  const Cell& Next() {
-    static const Cell kNull;
-    if (!status_.ok()) return kNull;
-    return row_[at_++];
-  }
-  void Fail() {
-    status_ = absl::InternalError(Concat("column ", table_.columns[at_ - 1].name, " of ",
+  void Fail(size_t column) {
+    status_ = absl::InternalError(Concat("column ", table_.columns[column].name, " of ",
                                          table_.name, " holds what it should not"));
   }
 
   const Table& table_;
-  const Row& row_;
+  Row& row_;
   size_t at_ = 0;
   absl::Status status_;
 };
@@ -264,9 +180,42 @@ class Reader {
 }  // namespace
 
 template <class E>
+PartOfRow<E>::PartOfRow(absl::Span<const std::string_view> paths) {
+  for (const Field<E>& field : FieldsOf<E>()) {
+    if (std::find(paths.begin(), paths.end(), field.spec.path) != paths.end()) {
+      fields.push_back(&field);
+    }
+  }
+  table = MakeTable<E>(fields);
+}
+
+template <class E>
+absl::StatusOr<E> PartOfRow<E>::Read(Row row) const {
+  Reader reader(table, row);
+  E entity;
+  std::string tenant;  // the caller asked for it
+  reader.Take(tenant);
+  reader.Take(entity.id.value);
+  if constexpr (kHasLead<E>) reader.Take(entity.lead.value);
+  if constexpr (kHasRevision<E>) reader.Take(entity.revision);
+  for (const Field<E>* field : fields) reader.Take(*field, entity);
+  RETURN_IF_ERROR(reader.status());
+  return entity;
+}
+
+template <class E>
+const PartOfRow<E>& WholeRow() {
+  static const auto* const kWhole = [] {
+    std::vector<std::string_view> paths;
+    for (const Field<E>& field : FieldsOf<E>()) paths.push_back(field.spec.path);
+    return new PartOfRow<E>(paths);
+  }();
+  return *kWhole;
+}
+
+template <class E>
 const Table& TableOf() {
-  static const Table* const kTable = new Table(MakeTable<E>());
-  return *kTable;
+  return WholeRow<E>().table;
 }
 
 template <class E>
@@ -277,27 +226,29 @@ Row ToRow(const TenantId& tenant, const E& entity) {
   row.emplace_back(entity.id.value);
   if constexpr (kHasLead<E>) row.emplace_back(entity.lead.value);
   if constexpr (kHasRevision<E>) row.emplace_back(entity.revision);
-  for (const Field<E>& field : FieldsOf<E>()) Push(field.spec, field.get(entity), row);
+  for (const Field<E>& field : FieldsOf<E>()) {
+    if (field.append != nullptr) {
+      field.append(entity, row);
+    } else if (Value value = field.get(entity); value.absent()) {
+      row.emplace_back();
+    } else {
+      row.emplace_back(ToPlainJson(value));
+    }
+  }
   return row;
 }
 
 template <class E>
-absl::StatusOr<E> FromRow(const Row& row) {
-  Reader reader(TableOf<E>(), row);
-  E entity;
-  reader.Text();  // tenant_id: the caller asked for it
-  entity.id.value = reader.Text();
-  if constexpr (kHasLead<E>) entity.lead.value = reader.Text();
-  if constexpr (kHasRevision<E>) domain::FromValue(reader.Integer(), entity.revision);
-  for (const Field<E>& field : FieldsOf<E>()) field.set(entity, reader.Read(field.spec));
-  RETURN_IF_ERROR(reader.status());
-  return entity;
+absl::StatusOr<E> FromRow(Row row) {
+  return WholeRow<E>().Read(std::move(row));
 }
 
 #define RELAIS_ROWS_OF(E)                           \
   template const Table& TableOf<E>();               \
   template Row ToRow<E>(const TenantId&, const E&); \
-  template absl::StatusOr<E> FromRow<E>(const Row&)
+  template absl::StatusOr<E> FromRow<E>(Row);       \
+  template struct PartOfRow<E>;                     \
+  template const PartOfRow<E>& WholeRow<E>()
 RELAIS_ROWS_OF(Lead);
 RELAIS_ROWS_OF(Touchpoint);
 RELAIS_ROWS_OF(Consent);

@@ -20,6 +20,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/domain/fields.h"
 #include "server/domain/ids.h"
 #include "storage/cell.h"
 
@@ -37,7 +39,22 @@ Row ToRow(const domain::TenantId& tenant, const E& entity);
 // an enum number that this program does not know or malformed JSON; the text names the column,
 // never its value.
 template <class E>
-absl::StatusOr<E> FromRow(const Row& row);
+absl::StatusOr<E> FromRow(Row row);
+
+// Some of the columns of TableOf<E>(): those before the fields and those of the fields at `paths`,
+// in the same order, as a table to select from.
+template <class E>
+struct PartOfRow {
+  explicit PartOfRow(absl::Span<const std::string_view> paths);
+  // An entity with only these fields; errors as FromRow.
+  absl::StatusOr<E> Read(Row row) const;
+
+  Table table;
+  std::vector<const domain::Field<E>*> fields;
+};
+// All of them.
+template <class E>
+const PartOfRow<E>& WholeRow();
 
 // The column of a field's path: "person.given_name" is person_given_name. A money field's own three
 // columns add their suffix to it.

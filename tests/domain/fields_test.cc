@@ -119,6 +119,34 @@ class EntityNames {
 
 TYPED_TEST_SUITE(FieldTableTest, Entities, EntityNames);
 
+TYPED_TEST(FieldTableTest, ColumnsAndComparisonsAgreeWithTheValues) {
+  using E = TypeParam;
+  for (int i = 0; i < 20; ++i) {
+    const E a = RandomEntity<E>(50), b = RandomEntity<E>(50);
+    for (const Field<E>& field : FieldsOf<E>()) {
+      SCOPED_TRACE(std::string(field.spec.path));
+      EXPECT_EQ(field.same(a, b), field.get(a) == field.get(b));
+      EXPECT_TRUE(field.same(a, a));
+      const bool json = field.spec.type == FieldType::kTextList ||
+                        field.spec.type == FieldType::kTextMap ||
+                        field.spec.type == FieldType::kRecordList;
+      ASSERT_EQ(field.append == nullptr, json);
+      ASSERT_EQ(field.take == nullptr, json);
+      if (json) continue;
+      std::vector<Scalar> row;
+      field.append(a, row);
+      ASSERT_EQ(row.size(), field.spec.type == FieldType::kMoney ? 3u : 1u);
+      EXPECT_EQ(std::holds_alternative<std::monostate>(row[0]), field.get(a).absent());
+      E taken = b;
+      EXPECT_EQ(field.take(row.data(), taken), kAllTaken);
+      EXPECT_EQ(field.get(taken), field.get(a));
+      const bool text = field.spec.type == FieldType::kText || field.spec.type == FieldType::kBlob;
+      Scalar wrong = text ? Scalar(int64_t{1}) : Scalar(std::string("1"));
+      EXPECT_EQ(field.take(&wrong, taken), 0);
+    }
+  }
+}
+
 TYPED_TEST(FieldTableTest, EveryFieldGivesBackWhatWasSetAndTouchesNoOther) {
   using E = TypeParam;
   for (const Field<E>& field : FieldsOf<E>()) {

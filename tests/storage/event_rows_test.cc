@@ -75,5 +75,27 @@ TEST_F(EventRowsTest, EqualEventsOfTwoBatchesHaveDifferentDigests) {
             TextOf(ToEventRow(tenant_, event_, "other", 0, vault_, keys_)[14]));
 }
 
+TEST_F(EventRowsTest, AnOutlineHoldsTheNamedChangesAndTellsOfPersonalOnes) {
+  Row row = RowOf();
+  Row outline = {int64_t{7}, int64_t{8}, row[3], row[5], row[12], int64_t{1}};
+  auto event = FromEventOutline(outline, std::vector<std::string>{"score", "stage"});
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_EQ(event->number, 7);
+  EXPECT_EQ(event->record_time.micros, 8);
+  EXPECT_EQ(event->type, event_.type);
+  EXPECT_EQ(event->lead, event_.lead);
+  EXPECT_TRUE(event->sealed);
+  ASSERT_EQ(event->changes.size(), 1u);
+  EXPECT_EQ(event->changes[0], event_.changes[0]);
+  event = FromEventOutline(outline, std::vector<std::string>{"stage"});
+  ASSERT_TRUE(event.ok());
+  EXPECT_TRUE(event->changes.empty());
+}
+
+TEST(Sha256Test, PiecesAreDigestedAsOneText) {
+  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(Sha256().Add("a").Add("").Add("bc").Hex(8), "ba7816bf");
+}
+
 }  // namespace
 }  // namespace relais::storage

@@ -114,6 +114,65 @@ TEST(JsonTest, InvalidUtf8IsReplacedAndDoesNotThrow) {
   EXPECT_EQ(*value, Value("a\xEF\xBF\xBD"));
 }
 
+TEST(JsonTest, ControlCharactersAreWrittenInOneWay) {
+  EXPECT_EQ(ToJson(Value("\b\t\n\f\r\x01\x1f\x7f/\"\\")),
+            "\"\\b\\t\\n\\f\\r\\u0001\\u001f\x7f/\\\"\\\\\"");
+  // One replacement for each longest beginning of a character.
+  EXPECT_EQ(ToJson(Value("\xE2\x82|\xE0\x80|\xED\xA0\x80|\xF4\x90")),
+            "\"\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD|"
+            "\xEF\xBF\xBD\xEF\xBF\xBD\"");
+  for (const char* text : {R"("\ud800")", R"("\udc00")", R"({"\udc00":1})", "\"\xff\""}) {
+    EXPECT_FALSE(FromJson(text).ok()) << text;
+  }
+}
+
+TEST(JsonTest, PickedEntriesAreThoseOfTheWholeList) {
+  const std::string json =
+      R"([["a",null,1],["b",{"$t":5},{"x":[1,{"y":null}]}],["c","t",[["a",1,2]]],["a",{"$m":["EUR",1,2]},true]])";
+  absl::StatusOr<std::vector<PickedJson>> picked =
+      PickFromJson(json, std::vector<std::string>{"a", "c"});
+  ASSERT_TRUE(picked.ok());
+  ASSERT_EQ(picked->size(), 3u);
+  EXPECT_EQ((*picked)[0].text, "a");
+  EXPECT_EQ((*picked)[0].first, Value());
+  EXPECT_EQ((*picked)[0].second, Value(int64_t{1}));
+  EXPECT_EQ((*picked)[1].first, Value("t"));
+  EXPECT_EQ((*picked)[1].second,
+            Value(ValueList{Value(ValueList{Value("a"), Value(int64_t{1}), Value(int64_t{2})})}));
+  EXPECT_EQ((*picked)[2].first, Value(Money{"EUR", 1, 2}));
+  EXPECT_EQ((*picked)[2].second, Value(true));
+
+  picked = PickFromJson("[]", std::vector<std::string>{"a"});
+  ASSERT_TRUE(picked.ok());
+  EXPECT_TRUE(picked->empty());
+  for (const char* text :
+       {"", "1", "{}", "[1]", "[{}]", "[[]]", R"([["a"]])", R"([["a",1]])", R"([["a",1,2,3]])",
+        R"([[1,2,3]])", R"([[["a"],1,2]])", R"([["a",1,2]] 3)", R"([["a",1,2])", R"([["a",1.5,2]])",
+        R"([["a",{"$x":1},2]])"}) {
+    EXPECT_FALSE(PickFromJson(text, std::vector<std::string>{"a"}).ok()) << text;
+  }
+}
+
+TEST(RowsTest, APartOfARowHoldsTheNamedFieldsInTheirOrder) {
+  PartOfRow<Lead> part(std::vector<std::string_view>{"estimated_value", "person.emails", "stage"});
+  std::vector<std::string> names;
+  for (const Column& column : part.table.columns) names.push_back(column.name);
+  EXPECT_THAT(names, ElementsAre("tenant_id", "lead_id", "revision", "stage", "person_emails",
+                                 "estimated_value_units", "estimated_value_nanos",
+                                 "estimated_value_currency_code"));
+  Lead lead;
+  lead.id = domain::LeadId("l");
+  lead.revision = 3;
+  lead.stage = domain::Stage::kProspect;
+  lead.person.emails = {{"a@b.c", "work"}};
+  lead.estimated_value = Money{"EUR", 5, 6};
+  absl::StatusOr<Lead> back =
+      part.Read({"t", "l", int64_t{3}, static_cast<int64_t>(lead.stage),
+                 R"([{"address":"a@b.c","label":"work"}])", int64_t{5}, int64_t{6}, "EUR"});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, lead);
+}
+
 TEST(RowsTest, ColumnsOfALeadFollowItsFields) {
   const Table& table = TableOf<Lead>();
   EXPECT_EQ(table.name, "leads");
