@@ -11,7 +11,8 @@ namespace {
 // time 0, is none.
 template <class E>
 std::vector<domain::FieldChange> MadeWith(const E& entity) {
-  std::vector<domain::FieldChange> changes = domain::Diff(E{}, entity);
+  static const E* const kNothing = new E();
+  std::vector<domain::FieldChange> changes = domain::Diff(*kNothing, entity);
   for (domain::FieldChange& change : changes) change.before = domain::Value();
   return changes;
 }
@@ -32,103 +33,131 @@ void UnitTxn::UndoTo(size_t mark) {
   }
 }
 
+// The entries of all maps are nodes: they and their keys stay where they are until they are erased,
+// so an undo step may point at them. What it points at was there, or was made, when the step was
+// added, and steps are undone in the reverse order.
 template <class Map>
-void UnitTxn::Guard(Map& map, const typename Map::key_type& key) {
-  auto it = map.find(key);
-  if (it == map.end()) {
-    undo_.push_back([&map, key] { map.erase(key); });
-  } else {
-    undo_.push_back([&map, key, before = it->second] { map[key] = before; });
+typename Map::mapped_type& UnitTxn::Made(Map& map, const typename Map::key_type& key) {
+  auto [it, made] = map.try_emplace(key);
+  if (made) {
+    undo_.push_back([&map, key = &it->first] { map.erase(map.find(*key)); });
   }
+  return it->second;
 }
 
-template <class Map>
+template <class T>
+void UnitTxn::Replace(Slot<T>& slot, std::optional<T> current) {
+  if (slot.current.has_value()) {
+    undo_.push_back(
+        [&slot, before = std::move(slot.current)]() mutable { slot.current = std::move(before); });
+  } else {
+    undo_.push_back([&slot] { slot.current.reset(); });
+  }
+  slot.current = std::move(current);
+}
+
+template <class Map, class Name>
 absl::StatusOr<typename Map::mapped_type*> UnitTxn::Entry(Map& map,
                                                           const typename Map::key_type& key,
-                                                          const Keys& keys, std::string_view what) {
+                                                          Name name, std::string_view what) {
   auto it = map.find(key);
   if (it != map.end()) return &it->second;
   if (unnamed_reads_fail_) {
     return InternalFault(Concat(call_.method, " reads a ", what, " that its keys do not name"));
   }
+  Keys keys;
+  name(keys);
   RETURN_IF_ERROR(load_(keys));
   it = map.find(key);
   if (it == map.end()) return InternalFault(Concat("a load left out its ", what));
   return &it->second;
 }
 
-template <class E>
-absl::StatusOr<const E*> UnitTxn::Find(const std::string& id, const Keys& keys,
-                                       std::string_view what) {
-  ASSIGN_OR_RETURN(Slot<E> * slot, Entry(map_.map<E>(), id, keys, what));
+template <class E, class Name>
+absl::StatusOr<const E*> UnitTxn::Find(const std::string& id, Name name, std::string_view what) {
+  ASSIGN_OR_RETURN(Slot<E> * slot, Entry(map_.map<E>(), id, name, what));
   return slot->current.has_value() ? &*slot->current : nullptr;
 }
 
 absl::StatusOr<const domain::Lead*> UnitTxn::FindLead(const domain::LeadId& id) {
-  return Find<domain::Lead>(id.value, Keys().Lead(id), "lead");
+  return Find<domain::Lead>(
+      id.value, [&](Keys& keys) { keys.Lead(id); }, "lead");
 }
 absl::StatusOr<const domain::Opportunity*> UnitTxn::FindOpportunity(
     const domain::OpportunityId& id) {
-  return Find<domain::Opportunity>(id.value, Keys().Opportunity(id), "opportunity");
+  return Find<domain::Opportunity>(
+      id.value, [&](Keys& keys) { keys.Opportunity(id); }, "opportunity");
 }
 absl::StatusOr<const domain::Touchpoint*> UnitTxn::FindTouchpoint(const domain::TouchpointId& id) {
-  return Find<domain::Touchpoint>(id.value, Keys().Touchpoint(id), "touchpoint");
+  return Find<domain::Touchpoint>(
+      id.value, [&](Keys& keys) { keys.Touchpoint(id); }, "touchpoint");
 }
 absl::StatusOr<const domain::Consent*> UnitTxn::FindConsent(const domain::ConsentId& id) {
-  return Find<domain::Consent>(id.value, Keys().Consent(id), "consent");
+  return Find<domain::Consent>(
+      id.value, [&](Keys& keys) { keys.Consent(id); }, "consent");
 }
 absl::StatusOr<const domain::User*> UnitTxn::FindUser(const domain::UserId& id) {
-  return Find<domain::User>(id.value, Keys().User(id), "user");
+  return Find<domain::User>(
+      id.value, [&](Keys& keys) { keys.User(id); }, "user");
 }
 absl::StatusOr<const domain::Team*> UnitTxn::FindTeam(const domain::TeamId& id) {
-  return Find<domain::Team>(id.value, Keys().Team(id), "team");
+  return Find<domain::Team>(
+      id.value, [&](Keys& keys) { keys.Team(id); }, "team");
 }
 absl::StatusOr<const domain::Import*> UnitTxn::FindImport(const domain::ImportId& id) {
-  return Find<domain::Import>(id.value, Keys().Import(id), "import");
+  return Find<domain::Import>(
+      id.value, [&](Keys& keys) { keys.Import(id); }, "import");
 }
 absl::StatusOr<const domain::Operation*> UnitTxn::FindOperation(const domain::OperationId& id) {
-  return Find<domain::Operation>(id.value, Keys().Operation(id), "operation");
+  return Find<domain::Operation>(
+      id.value, [&](Keys& keys) { keys.Operation(id); }, "operation");
 }
 
 absl::StatusOr<const RequestRecord*> UnitTxn::FindRequest(const std::string& request_id) {
   ASSIGN_OR_RETURN(Slot<RequestRecord> * slot,
-                   Entry(map_.requests, KeyPair(call_.principal, request_id),
-                         Keys().Request(request_id), "request"));
+                   Entry(
+                       map_.requests, KeyPair(call_.principal, request_id),
+                       [&](Keys& keys) { keys.Request(request_id); }, "request"));
   return slot->current.has_value() ? &*slot->current : nullptr;
 }
 
-template <class Id, class K>
-absl::StatusOr<std::optional<Id>> UnitTxn::Owner(OwnerMap<K>& map, const K& key, const Keys& keys,
+template <class Id, class K, class Name>
+absl::StatusOr<std::optional<Id>> UnitTxn::Owner(OwnerMap<K>& map, const K& key, Name name,
                                                  std::string_view what) {
-  ASSIGN_OR_RETURN(Slot<std::string> * slot, Entry(map, key, keys, what));
+  ASSIGN_OR_RETURN(Slot<std::string> * slot, Entry(map, key, name, what));
   if (!slot->current.has_value()) return std::optional<Id>();
   return std::optional<Id>(Id(*slot->current));
 }
 
 absl::StatusOr<std::optional<domain::LeadId>> UnitTxn::IdentityOwner(domain::IdentityKind kind,
                                                                      const std::string& value) {
-  return Owner<domain::LeadId>(map_.identities, IdentityKey(kind, value),
-                               Keys().Identity(kind, value), "identity");
+  return Owner<domain::LeadId>(
+      map_.identities, IdentityKey(kind, value), [&](Keys& keys) { keys.Identity(kind, value); },
+      "identity");
 }
 absl::StatusOr<std::optional<domain::OpportunityId>> UnitTxn::OpportunityByKey(
     const std::string& system, const std::string& id) {
-  return Owner<domain::OpportunityId>(map_.opportunity_keys, KeyPair(system, id),
-                                      Keys().OpportunityKey(system, id), "opportunity key");
+  return Owner<domain::OpportunityId>(
+      map_.opportunity_keys, KeyPair(system, id),
+      [&](Keys& keys) { keys.OpportunityKey(system, id); }, "opportunity key");
 }
 absl::StatusOr<std::optional<domain::TouchpointId>> UnitTxn::TouchpointByKey(
     const std::string& source, const std::string& external_id) {
-  return Owner<domain::TouchpointId>(map_.touchpoint_keys, KeyPair(source, external_id),
-                                     Keys().TouchpointKey(source, external_id), "touchpoint key");
+  return Owner<domain::TouchpointId>(
+      map_.touchpoint_keys, KeyPair(source, external_id),
+      [&](Keys& keys) { keys.TouchpointKey(source, external_id); }, "touchpoint key");
 }
 absl::StatusOr<std::optional<domain::UserId>> UnitTxn::UserByKey(const std::string& kind,
                                                                  const std::string& value) {
-  return Owner<domain::UserId>(map_.user_keys, KeyPair(kind, value), Keys().UserKey(kind, value),
-                               "user key");
+  return Owner<domain::UserId>(
+      map_.user_keys, KeyPair(kind, value), [&](Keys& keys) { keys.UserKey(kind, value); },
+      "user key");
 }
 absl::StatusOr<std::optional<domain::TeamId>> UnitTxn::TeamByKey(const std::string& kind,
                                                                  const std::string& value) {
-  return Owner<domain::TeamId>(map_.team_keys, KeyPair(kind, value), Keys().TeamKey(kind, value),
-                               "team key");
+  return Owner<domain::TeamId>(
+      map_.team_keys, KeyPair(kind, value), [&](Keys& keys) { keys.TeamKey(kind, value); },
+      "team key");
 }
 
 template <class E>
@@ -136,7 +165,8 @@ absl::StatusOr<std::vector<E>> UnitTxn::Children(
     std::unordered_map<std::string, std::vector<std::string>>& index, const domain::LeadId& id,
     LoadPlan plan, std::string_view what) {
   ASSIGN_OR_RETURN(std::vector<std::string> * ids,
-                   Entry(index, id.value, Keys().Lead(id, plan), what));
+                   Entry(
+                       index, id.value, [&](Keys& keys) { keys.Lead(id, plan); }, what));
   std::vector<E> children;
   for (const std::string& child : *ids) {
     const Slot<E>& slot = map_.map<E>().at(child);
@@ -157,8 +187,8 @@ void UnitTxn::AddChild(std::unordered_map<std::string, std::vector<std::string>>
                        const domain::LeadId& lead, const std::string& id) {
   auto it = index.find(lead.value);
   if (it == index.end()) return;  // not loaded: a later load reads it from the map's entities
-  Guard(index, lead.value);
   it->second.push_back(id);
+  undo_.push_back([&ids = it->second] { ids.pop_back(); });
 }
 
 void UnitTxn::Append(std::vector<domain::FieldChange> changes, std::string subject,
@@ -183,39 +213,39 @@ absl::Status UnitTxn::KeepVersioned(E& entity, std::string subject, const domain
                                     const domain::EventDraft& draft) {
   EntityMap<E>& map = map_.map<E>();
   auto it = map.find(entity.id.value);
-  const bool known = it != map.end() && it->second.current.has_value();
-  const E before = known ? *it->second.current : E{};
-  if (known) {
+  std::vector<domain::FieldChange> changes;
+  if (it != map.end() && it->second.current.has_value()) {
+    const E& before = *it->second.current;
     entity.revision = before.revision;
     entity.update_time = before.update_time;
     if (entity == before) return absl::OkStatus();
+    entity.revision = before.revision + 1;
+    entity.update_time = now_;
+    changes = domain::Diff(before, entity);
+  } else {
+    entity.revision = 1;
+    entity.update_time = now_;
+    changes = MadeWith(entity);
   }
-  entity.revision = before.revision + 1;
-  entity.update_time = now_;
-  Guard(map, entity.id.value);
-  map[entity.id.value].current = entity;
-  Append(known ? domain::Diff(before, entity) : MadeWith(entity), std::move(subject), lead, draft);
+  Replace(it == map.end() ? Made(map, entity.id.value) : it->second, std::optional<E>(entity));
+  Append(std::move(changes), std::move(subject), lead, draft);
   return absl::OkStatus();
 }
 
 template <class E>
 absl::Status UnitTxn::KeepNew(const E& entity, std::string subject,
                               const domain::EventDraft& draft) {
-  EntityMap<E>& map = map_.map<E>();
-  Guard(map, entity.id.value);
-  map[entity.id.value].current = entity;
+  // The entity may be the one that is replaced: copied before that is moved away.
+  Replace(Made(map_.map<E>(), entity.id.value), std::optional<E>(entity));
   Append(MadeWith(entity), std::move(subject), entity.lead, draft);
   return absl::OkStatus();
 }
 
 absl::Status UnitTxn::Keep(domain::Lead& lead, const domain::EventDraft& draft) {
   // A lead that is made here has no children in the database: nothing needs to be loaded for it.
-  if (auto it = map_.map<domain::Lead>().find(lead.id.value);
-      it == map_.map<domain::Lead>().end()) {
-    Guard(map_.assessments_of, lead.id.value);
-    map_.assessments_of[lead.id.value];
-    Guard(map_.opportunities_of, lead.id.value);
-    map_.opportunities_of[lead.id.value];
+  if (!map_.map<domain::Lead>().contains(lead.id.value)) {
+    Made(map_.assessments_of, lead.id.value);
+    Made(map_.opportunities_of, lead.id.value);
   }
   return KeepVersioned(lead, NameOf(lead.id), lead.id, draft);
 }
@@ -264,8 +294,7 @@ absl::Status UnitTxn::SetOwner(OwnerMap<K>& map, const K& key, std::optional<std
       it->second.current != owner) {
     return InternalFault("a unique key was claimed while another holds it");
   }
-  Guard(map, key);
-  map[key].current = std::move(owner);
+  Replace(it == map.end() ? Made(map, key) : it->second, std::move(owner));
   return absl::OkStatus();
 }
 
@@ -299,9 +328,8 @@ absl::Status UnitTxn::ReleaseTeamKey(const std::string& kind, const std::string&
 }
 
 absl::Status UnitTxn::Remember(const RequestRecord& record) {
-  KeyPair key(call_.principal, record.request_id);
-  Guard(map_.requests, key);
-  map_.requests[key].current = record;
+  Replace(Made(map_.requests, KeyPair(call_.principal, record.request_id)),
+          std::optional<RequestRecord>(record));
   return absl::OkStatus();
 }
 

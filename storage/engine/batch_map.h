@@ -81,7 +81,9 @@ class UnitTxn final : public WriteTxn {
         id_source_(id_source),
         ids_(ids),
         load_(std::move(load)),
-        unnamed_reads_fail_(unnamed_reads_fail) {}
+        unnamed_reads_fail_(unnamed_reads_fail) {
+    undo_.reserve(kUsualSteps);
+  }
 
   // Puts everything back as it was when this object was made.
   void Undo() { UndoTo(0); }
@@ -143,19 +145,24 @@ class UnitTxn final : public WriteTxn {
   absl::Status Attempt(const std::function<absl::Status()>& part) override;
 
  private:
-  void UndoTo(size_t mark);
-  // Remembers a map entry so that it can be put back; call before every change of it.
-  template <class Map>
-  void Guard(Map& map, const typename Map::key_type& key);
+  static constexpr size_t kUsualSteps = 24;  // undo steps of an ordinary unit
 
-  // The entry of `key`, loaded by `keys` when it is not there yet.
+  void UndoTo(size_t mark);
+  // The entry of `key`, made empty when there is none; Undo takes it away again.
   template <class Map>
+  typename Map::mapped_type& Made(Map& map, const typename Map::key_type& key);
+  // Gives a slot a new state; Undo puts the old one back.
+  template <class T>
+  void Replace(Slot<T>& slot, std::optional<T> current);
+
+  // The entry of `key`, loaded by the keys that `name` adds when it is not there yet.
+  template <class Map, class Name>
   absl::StatusOr<typename Map::mapped_type*> Entry(Map& map, const typename Map::key_type& key,
-                                                   const Keys& keys, std::string_view what);
-  template <class E>
-  absl::StatusOr<const E*> Find(const std::string& id, const Keys& keys, std::string_view what);
-  template <class Id, class K>
-  absl::StatusOr<std::optional<Id>> Owner(OwnerMap<K>& map, const K& key, const Keys& keys,
+                                                   Name name, std::string_view what);
+  template <class E, class Name>
+  absl::StatusOr<const E*> Find(const std::string& id, Name name, std::string_view what);
+  template <class Id, class K, class Name>
+  absl::StatusOr<std::optional<Id>> Owner(OwnerMap<K>& map, const K& key, Name name,
                                           std::string_view what);
   template <class K>
   absl::Status SetOwner(OwnerMap<K>& map, const K& key, std::optional<std::string> owner);
