@@ -139,6 +139,16 @@ class Fading {
   const Days* days_;
 };
 
+// The points of a rule before its cap. A touchpoint rule with evidence is added to `fading`.
+int64_t UncappedPointsNow(const Rule& rule, const FilterSubject& lead, const ScoreState& state,
+                          Timestamp now, std::vector<Fading>& fading) {
+  if (!rule.on_touchpoints) return Matches(rule.filter, lead, now) ? rule.spec->points : 0;
+  const Days* days = EvidenceOf(state, rule);
+  if (days == nullptr) return 0;
+  fading.emplace_back(rule, *days);
+  return UncappedPoints(rule, *days, DayOf(now));
+}
+
 std::optional<int64_t> NextChangeDay(const std::vector<Fading>& fading, int64_t today) {
   auto sums_on = [&](int64_t day) {
     Sums sums;
@@ -362,17 +372,41 @@ void AddTouchpoint(const CompiledModel& model, const Touchpoint& touchpoint, Sco
 }
 
 void Prune(const CompiledModel& model, Timestamp now, ScoreState& state) {
-  std::map<std::string_view, int64_t> windows;
-  for (const CompiledModel::Rule& rule : model.rules()) {
-    if (rule.on_touchpoints) windows[rule.spec->id] = rule.spec->window_days;
-  }
+  const absl::Span<const Rule> rules = model.rules();
   for (auto it = state.counts.begin(); it != state.counts.end();) {
-    auto known = windows.find(it->first);
-    int64_t window = known == windows.end() ? kMaxWindowDays : known->second;
+    auto rule = std::find_if(rules.begin(), rules.end(), [&](const Rule& known) {
+      return known.on_touchpoints && known.spec->id == it->first;
+    });
+    int64_t window = rule == rules.end() ? kMaxWindowDays : rule->spec->window_days;
     it->second.erase(it->second.begin(), it->second.lower_bound(DayOf(now) - window));
     it = it->second.empty() ? state.counts.erase(it) : std::next(it);
   }
 }
+
+namespace {
+
+// What a lead shows of its score.
+struct Shown {
+  int64_t score = 0;
+  std::string grade;
+  bool marketing_qualified = false;
+  std::optional<Timestamp> next_score_time;
+};
+Shown ShownOf(const CompiledModel& model, const Sums& sums, const std::vector<Fading>& fading,
+              Timestamp now) {
+  const ScoringModel& spec = model.model();
+  Shown shown;
+  shown.score = sums.total();
+  shown.grade = GradeOf(spec, sums.fit, sums.engagement + sums.intent);
+  shown.marketing_qualified = shown.score >= spec.threshold_points;
+  // Rules on the lead do not depend on time, so that only evidence can move the sums.
+  if (std::optional<int64_t> day = NextChangeDay(fading, DayOf(now))) {
+    shown.next_score_time = Timestamp{*day * kMicrosPerDay};
+  }
+  return shown;
+}
+
+}  // namespace
 
 ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const ScoreState& state,
                         Timestamp now) {
@@ -383,11 +417,8 @@ ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const Scor
   EntitySubject<Lead> subject(lead);
   for (const Rule& rule : model.rules()) {
     ScorePart part{.rule = rule.spec, .evidence = {}};
-    if (!rule.on_touchpoints) {
-      part.uncapped_points = Matches(rule.filter, subject, now) ? rule.spec->points : 0;
-    } else if (const Days* days = EvidenceOf(state, rule)) {
-      fading.emplace_back(rule, *days);
-      part.uncapped_points = UncappedPoints(rule, *days, today);
+    part.uncapped_points = UncappedPointsNow(rule, subject, state, now, fading);
+    if (const Days* days = rule.on_touchpoints ? EvidenceOf(state, rule) : nullptr) {
       for (auto it = days->rbegin(); it != days->rend(); ++it) {
         int64_t worth = it->second * WorthAt(rule, today - it->first);
         if (worth == 0) continue;
@@ -412,34 +443,39 @@ ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const Scor
               return a.rule->points != b.rule->points ? a.rule->points > b.rule->points
                                                       : a.rule->id < b.rule->id;
             });
-  const ScoringModel& spec = model.model();
+  Shown shown = ShownOf(model, sums, fading, now);
   result.fit_score = sums.fit;
   result.engagement_score = sums.engagement;
   result.intent_score = sums.intent;
-  result.score = sums.total();
-  result.grade = GradeOf(spec, sums.fit, sums.engagement + sums.intent);
-  result.marketing_qualified = result.score >= spec.threshold_points;
-  result.missing_points = std::max<int64_t>(0, spec.threshold_points - result.score);
-  // Rules on the lead do not depend on time, so that only evidence can move the sums.
-  if (std::optional<int64_t> day = NextChangeDay(fading, today)) {
-    result.next_score_time = Timestamp{*day * kMicrosPerDay};
-  }
+  result.score = shown.score;
+  result.grade = std::move(shown.grade);
+  result.marketing_qualified = shown.marketing_qualified;
+  result.missing_points = std::max<int64_t>(0, model.model().threshold_points - result.score);
+  result.next_score_time = shown.next_score_time;
   return result;
 }
 
 absl::Status Rescore(Lead& lead, const CompiledModel& model, Timestamp now) {
   ASSIGN_OR_RETURN(ScoreState state, ScoreState::Parse(lead.score_state));
   Prune(model, now, state);
-  ScoreBreakdown score = Evaluate(model, lead, state, now);
-  lead.score = score.score;
-  lead.fit_score = score.fit_score;
-  lead.engagement_score = score.engagement_score;
-  lead.intent_score = score.intent_score;
-  lead.grade = std::move(score.grade);
+  // As Evaluate, without the parts that explain it.
+  Sums sums;
+  std::vector<Fading> fading;
+  EntitySubject<Lead> subject(lead);
+  for (const Rule& rule : model.rules()) {
+    sums.Of(rule.spec->dimension) +=
+        Capped(*rule.spec, UncappedPointsNow(rule, subject, state, now, fading));
+  }
+  Shown shown = ShownOf(model, sums, fading, now);
+  lead.score = shown.score;
+  lead.fit_score = sums.fit;
+  lead.engagement_score = sums.engagement;
+  lead.intent_score = sums.intent;
+  lead.grade = std::move(shown.grade);
   lead.score_model = model.model().versioned_name();
   lead.score_state = state.Format();
-  lead.next_score_time = score.next_score_time;
-  if (score.marketing_qualified && !lead.milestones.marketing_qualified_time.has_value()) {
+  lead.next_score_time = shown.next_score_time;
+  if (shown.marketing_qualified && !lead.milestones.marketing_qualified_time.has_value()) {
     lead.milestones.marketing_qualified_time = now;
   }
   return absl::OkStatus();
