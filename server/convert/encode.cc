@@ -45,74 +45,6 @@ v1::Stage StageOf(E stage) {
   return static_cast<v1::Stage>(stage);
 }
 
-void EncodePart(const domain::Person& in, v1::Person* out) {
-  out->set_given_name(in.given_name);
-  out->set_family_name(in.family_name);
-  out->set_display_name(in.display_name);
-  for (const domain::Email& email : in.emails) {
-    v1::Email* entry = out->add_emails();
-    entry->set_address(email.address);
-    entry->set_label(email.label);
-  }
-  for (const domain::Phone& phone : in.phones) {
-    v1::Phone* entry = out->add_phones();
-    entry->set_number(phone.number);
-    entry->set_raw(phone.raw);
-    entry->set_label(phone.label);
-  }
-  out->set_job_title(in.job_title);
-  out->set_language(in.language);
-  out->set_country(in.country);
-  out->set_time_zone(in.time_zone);
-  if (in.postal_address != domain::PostalAddress{}) {
-    v1::PostalAddress* address = out->mutable_postal_address();
-    address->set_street(in.postal_address.street);
-    address->set_locality(in.postal_address.locality);
-    address->set_region(in.postal_address.region);
-    address->set_postal_code(in.postal_address.postal_code);
-    address->set_country(in.postal_address.country);
-  }
-  out->set_birth_date(in.birth_date);
-}
-
-void EncodePart(const domain::Organization& in, v1::Organization* out) {
-  out->set_display_name(in.display_name);
-  out->set_domain(in.domain);
-  out->set_industry(in.industry);
-  if (in.headcount) out->set_headcount(*in.headcount);
-  Put(in.annual_revenue, [&] { return out->mutable_annual_revenue(); });
-}
-
-void EncodePart(const domain::Acquisition& in, v1::Acquisition* out) {
-  out->set_channel(static_cast<v1::Channel>(in.channel));
-  out->set_source(in.source);
-  out->set_campaign(in.campaign);
-  out->set_utm_source(in.utm_source);
-  out->set_utm_medium(in.utm_medium);
-  out->set_utm_campaign(in.utm_campaign);
-  out->set_utm_term(in.utm_term);
-  out->set_utm_content(in.utm_content);
-  out->set_click_id(in.click_id);
-  out->set_landing_page(in.landing_page);
-  Put(in.first_touch_time, [&] { return out->mutable_first_touch_time(); });
-}
-
-void EncodePart(const domain::Milestones& in, v1::Milestones* out) {
-  Put(in.stage_time, [&] { return out->mutable_stage_time(); });
-  Put(in.prospect_time, [&] { return out->mutable_prospect_time(); });
-  Put(in.opportunity_time, [&] { return out->mutable_opportunity_time(); });
-  Put(in.customer_time, [&] { return out->mutable_customer_time(); });
-  Put(in.disqualified_time, [&] { return out->mutable_disqualified_time(); });
-  Put(in.marketing_qualified_time, [&] { return out->mutable_marketing_qualified_time(); });
-  Put(in.handed_off_time, [&] { return out->mutable_handed_off_time(); });
-  Put(in.accepted_time, [&] { return out->mutable_accepted_time(); });
-  Put(in.first_contacted_time, [&] { return out->mutable_first_contacted_time(); });
-  Put(in.recycled_time, [&] { return out->mutable_recycled_time(); });
-  out->set_recycle_count(in.recycle_count);
-  Put(in.erased_time, [&] { return out->mutable_erased_time(); });
-  Put(in.last_touch_time, [&] { return out->mutable_last_touch_time(); });
-}
-
 // "2026-..." of the rate so far; nothing where there is no rate or no end to reckon.
 void PutProgress(const domain::Operation& in, v1::Operation* out) {
   domain::Timestamp until = in.end_time.value_or(in.update_time);
@@ -145,66 +77,6 @@ void Encode(const domain::Money& in, google::type::Money* out) {
   out->set_currency_code(in.currency_code);
   out->set_units(in.units);
   out->set_nanos(in.nanos);
-}
-
-void Encode(const domain::Lead& in, v1::Lead* out) {
-  out->set_name(domain::NameOf(in.id));
-  out->set_stage(static_cast<v1::Stage>(in.stage));
-  out->set_market(static_cast<v1::Market>(in.market));
-  if (in.person != domain::Person{}) EncodePart(in.person, out->mutable_person());
-  if (in.organization != domain::Organization{}) {
-    EncodePart(in.organization, out->mutable_organization());
-  }
-  if (in.acquisition != domain::Acquisition{})
-    EncodePart(in.acquisition, out->mutable_acquisition());
-  out->mutable_needs()->Add(in.needs.begin(), in.needs.end());
-  out->set_maturity(static_cast<v1::Maturity>(in.maturity));
-  Put(in.estimated_value, [&] { return out->mutable_estimated_value(); });
-  out->set_score(in.score);
-  out->set_fit_score(in.fit_score);
-  out->set_engagement_score(in.engagement_score);
-  out->set_intent_score(in.intent_score);
-  out->set_grade(in.grade);
-  out->set_score_model(in.score_model);
-  Put(in.next_score_time, [&] { return out->mutable_next_score_time(); });
-  out->set_owner(in.owner);
-  out->mutable_consents()->insert(in.consents.begin(), in.consents.end());
-  for (const auto& [key, text] : in.consent_times) {
-    int64_t micros = 0;
-    if (absl::SimpleAtoi(text, &micros)) {
-      Encode(domain::Timestamp{micros}, &(*out->mutable_consent_times())[key]);
-    }
-  }
-  out->mutable_labels()->insert(in.labels.begin(), in.labels.end());
-  Put(in.external_ids, out->mutable_external_ids());
-  if (in.milestones != domain::Milestones{}) EncodePart(in.milestones, out->mutable_milestones());
-  v1::Counters* counters = out->mutable_counters();
-  counters->set_touchpoints(in.counters.touchpoints);
-  counters->set_open_opportunities(in.counters.open_opportunities);
-  counters->set_won_opportunities(in.counters.won_opportunities);
-  counters->set_lost_opportunities(in.counters.lost_opportunities);
-  out->set_disqualify_reason(in.disqualify_reason);
-  Encode(in.create_time, out->mutable_create_time());
-  Encode(in.update_time, out->mutable_update_time());
-  out->set_etag(domain::EtagOf(in.revision));
-}
-
-void Encode(const domain::Touchpoint& in, v1::Touchpoint* out) {
-  out->set_name(domain::NameOf(in.lead, in.id));
-  out->set_kind(static_cast<v1::TouchpointKind>(in.kind));
-  out->set_channel(static_cast<v1::Channel>(in.channel));
-  Encode(in.occur_time, out->mutable_occur_time());
-  Encode(in.create_time, out->mutable_create_time());
-  out->set_source(in.source);
-  out->set_external_id(in.external_id);
-  out->set_campaign(in.campaign);
-  out->set_topic(in.topic);
-  out->set_url(in.url);
-  out->set_body(in.body);
-  Put(in.value, [&] { return out->mutable_value(); });
-  if (in.duration_seconds) out->set_duration_seconds(*in.duration_seconds);
-  out->mutable_properties()->insert(in.properties.begin(), in.properties.end());
-  out->set_actor(in.actor);
 }
 
 void Encode(const domain::Consent& in, v1::Consent* out) {
@@ -338,24 +210,6 @@ void Encode(const domain::Operation& in, v1::Operation* out) {
   Encode(in.create_time, out->mutable_create_time());
   Encode(in.update_time, out->mutable_update_time());
   Put(in.end_time, [&] { return out->mutable_end_time(); });
-}
-
-void Encode(const commands::Captured& in, Detail detail, v1::CaptureLeadResponse* out) {
-  if (detail == Detail::kWhole) {
-    Encode(in.lead, out->mutable_lead());
-    Encode(in.touchpoint, out->mutable_touchpoint());
-  } else {
-    out->mutable_lead()->set_name(domain::NameOf(in.lead.id));
-    out->mutable_touchpoint()->set_name(domain::NameOf(in.touchpoint.lead, in.touchpoint.id));
-  }
-  out->set_outcome(static_cast<v1::CaptureOutcome>(in.outcome));
-  out->set_matched_by(static_cast<v1::IdentityKind>(in.matched_by));
-  for (const auto& conflict : in.conflicts) {
-    v1::IdentityConflict* entry = out->add_conflicts();
-    entry->set_kind(static_cast<v1::IdentityKind>(conflict.kind));
-    entry->set_value(conflict.value);
-    entry->set_lead(domain::NameOf(conflict.lead));
-  }
 }
 
 void Encode(const commands::ImportRowResult& in, std::string_view call_id,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/types/span.h"
@@ -57,6 +58,19 @@ void Encode(const commands::Captured& in, Detail detail, v1::CaptureLeadResponse
 // `status` as google.rpc with `call_id` for internal errors.
 void Encode(const commands::ImportRowResult& in, std::string_view call_id,
             v1::ImportRowResult* out);
+
+// ---- Straight to bytes --------------------------------------------------------------------------
+//
+// The bytes that the messages of Encode are on the wire, appended, without making the messages.
+
+void EncodeTo(const domain::Lead& in, std::string& bytes);
+void EncodeTo(const domain::Touchpoint& in, std::string& bytes);
+void EncodeTo(const commands::Captured& in, std::string& bytes);  // Detail::kWhole
+// As an entry of the repeated field of that number.
+void EncodeItemTo(int field, const domain::Lead& in, std::string& bytes);
+void EncodeItemTo(int field, const domain::Touchpoint& in, std::string& bytes);
+// A text field; nothing when it is empty.
+void EncodeTextTo(int field, std::string_view text, std::string& bytes);
 
 // The message type that stands for each entity, for templates.
 template <class E>

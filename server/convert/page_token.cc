@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -123,13 +124,20 @@ std::optional<storage::Cursor> Unpack(std::string_view in) {
   return cursor;
 }
 
+// Looked up once: by name is slow. Never freed, so usable during exit.
+const EVP_CIPHER* Aes() {
+  static const EVP_CIPHER* const kAes = EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr);
+  if (kAes == nullptr) std::abort();  // an OpenSSL without AES can do nothing for us
+  return kAes;
+}
+
 // AES-256 in counter mode: its own inverse.
 std::string Seal(const std::string& key, std::string_view mark, std::string_view data) {
   std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> cipher(EVP_CIPHER_CTX_new(),
                                                                          &EVP_CIPHER_CTX_free);
   std::string out(data.size(), '\0');
   int size = 0;
-  EVP_EncryptInit_ex(cipher.get(), EVP_aes_256_ctr(), nullptr,
+  EVP_EncryptInit_ex(cipher.get(), Aes(), nullptr,
                      reinterpret_cast<const unsigned char*>(key.data()),
                      reinterpret_cast<const unsigned char*>(mark.data()));
   EVP_EncryptUpdate(cipher.get(), reinterpret_cast<unsigned char*>(out.data()), &size,
@@ -138,11 +146,10 @@ std::string Seal(const std::string& key, std::string_view mark, std::string_view
   return out;
 }
 
-std::string Mark(const std::string& key, std::string_view scope_digest, std::string_view payload) {
-  std::string data;
-  PutText(data, scope_digest);
-  data += payload;
-  return HmacSha256(key, data).substr(0, kMarkBytes);
+std::string Mark(const HmacKey& key, std::string_view scope_digest, std::string_view payload) {
+  std::string scope;
+  PutText(scope, scope_digest);
+  return key.Of({scope, payload}).substr(0, kMarkBytes);
 }
 
 // The bytes of URL-safe base64 in its one spelling: without padding, white space or stray bits.
@@ -165,7 +172,7 @@ std::string PageTokens::ScopeDigest(const PageScope& scope) const {
                                 std::string_view(scope.filter), std::string_view(scope.order)}) {
     PutText(data, part);
   }
-  return HmacSha256(mark_key_, data);
+  return mark_key_.Of({data});
 }
 
 std::string PageTokens::Make(std::string_view scope_digest, const storage::Cursor& cursor) const {

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/commands/commands.h"
+#include "server/convert/digest.h"
 #include "server/domain/ids.h"
 
 namespace relais::convert {
@@ -39,7 +40,8 @@ class PageTokens {
   absl::StatusOr<storage::Cursor> Read(std::string_view token, std::string_view scope_digest) const;
 
  private:
-  std::string seal_key_, mark_key_;
+  std::string seal_key_;
+  HmacKey mark_key_;
 };
 
 // Where a reader of the feed stands: after event `number` of its tenant, whose digest is `digest`.

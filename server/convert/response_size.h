@@ -17,7 +17,10 @@ class ResponseBudget {
   // there is more.
   bool Take(const google::protobuf::MessageLite& item) {
     // Tag and length of a repeated field's item: at most 2 and 5 bytes.
-    size_t size = item.ByteSizeLong() + 7;
+    return Take(item.ByteSizeLong() + 7);
+  }
+  // The same for an item of `size` bytes, tag and length among them.
+  bool Take(size_t size) {
     bool fits = first_ || size <= left_;
     if (fits) left_ -= size < left_ ? size : left_;
     first_ = false;

@@ -19,6 +19,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -30,6 +31,9 @@ namespace {
 // RFC 5321, 4.5.3.1.1, and 4.5.3.1.3 less the angle brackets of the path.
 constexpr size_t kMaxLocalPartBytes = 64;
 constexpr size_t kMaxEmailBytes = 254;
+// RFC 1035, 2.3.4, as UTS 46 counts them; longer names are left to it to refuse.
+constexpr size_t kMaxHostBytes = 253;
+constexpr size_t kMaxLabelBytes = 63;
 // E.164: country code and national number together.
 constexpr size_t kMaxPhoneDigits = 15;
 // RFC 5646, 4.4.1, asks for 35 at least; extensions may be longer.
@@ -157,6 +161,32 @@ void AppendCodePoint(UChar32 c, std::string& out) {
   out.append(buffer, static_cast<size_t>(length));
 }
 
+// Most of what arrives: letters, digits, punctuation and spaces of ASCII, which are valid, in NFC
+// and without any character that a rule could refuse.
+bool IsPrintableAscii(std::string_view in) {
+  return std::all_of(in.begin(), in.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+}
+
+// A host name that is its own ASCII form but for case: labels of letters, digits and hyphens, with
+// nothing for IDN to read or refuse in them.
+bool IsPlainHost(std::string_view in) {
+  if (in.empty() || in.size() > kMaxHostBytes) return false;
+  size_t begin = 0;
+  while (begin <= in.size()) {
+    size_t end = std::min(in.find('.', begin), in.size());
+    std::string_view label = in.substr(begin, end - begin);
+    if (label.empty() || label.size() > kMaxLabelBytes || label.front() == '-' ||
+        label.back() == '-' || (label.size() > 3 && label[2] == '-' && label[3] == '-')) {
+      return false;
+    }
+    for (char c : label) {
+      if (c != '-' && !absl::ascii_isalnum(static_cast<unsigned char>(c))) return false;
+    }
+    begin = end + 1;
+  }
+  return true;
+}
+
 // `in` is valid UTF-8.
 std::string_view TrimWhiteSpace(std::string_view in) {
   size_t first = std::string_view::npos;
@@ -243,6 +273,7 @@ absl::Status CheckLocalPart(std::string_view local) {
 
 // Compared by canonical caseless matching (Unicode, definition D145), kept in NFC.
 std::string FoldedLocalPart(std::string_view local) {
+  if (IsPrintableAscii(local)) return absl::AsciiStrToLower(std::string(local));
   return Normalized(Nfc(), CaseFolded(Normalized(Nfd(), local)));
 }
 
@@ -274,6 +305,7 @@ absl::StatusOr<std::string> AsciiHost(std::string_view in) {
         status);
   }();
   if (in.empty()) return Broken("must have a domain");
+  if (IsPlainHost(in)) return absl::AsciiStrToLower(std::string(in));
   std::string out;
   icu::StringByteSink<std::string> sink(&out);
   icu::IDNAInfo info;
@@ -355,6 +387,10 @@ absl::StatusOr<std::string> NormalizeText(std::string_view in, size_t max_bytes,
     return Broken(absl::StrCat("must have at most ", max_bytes, " bytes of UTF-8"));
   };
   if (in.size() > max_bytes) return too_long();
+  if (IsPrintableAscii(in)) {
+    size_t first = std::min(in.find_first_not_of(' '), in.size());
+    return std::string(in.substr(first, in.find_last_not_of(' ') + 1 - first));
+  }
   if (!EachCodePoint(in, [](UChar32 c, size_t, size_t) { return c >= 0; })) {
     return Broken("must be valid UTF-8");
   }
@@ -368,6 +404,7 @@ absl::StatusOr<std::string> NormalizeText(std::string_view in, size_t max_bytes,
   }
   std::string rule;
   EachCodePoint(in, [&](UChar32 c, size_t, size_t) {
+    if (c >= 0x20 && c < 0x7F) return true;
     if (u_hasBinaryProperty(c, UCHAR_BIDI_CONTROL)) {
       rule = "must not have characters that control the direction of text";
     } else if (u_charType(c) == U_CONTROL_CHAR) {
@@ -496,7 +533,9 @@ std::string FoldForSearch(std::string_view in) {
 
 bool IsCountry(std::string_view code) { return Contains(kCountries, code); }
 
-absl::StatusOr<std::string> NormalizeLanguage(std::string_view in) {
+namespace {
+
+absl::StatusOr<std::string> CanonicalLanguage(std::string_view in) {
   const auto refused = [] { return Broken("must be a BCP 47 language tag, such as fr or pt-BR"); };
   absl::StatusOr<std::string> text = NormalizeText(in, kMaxLanguageBytes);
   if (!text.ok()) return text.status();
@@ -524,6 +563,33 @@ absl::StatusOr<std::string> NormalizeLanguage(std::string_view in) {
   // Four letters and more are well-formed, but reserved for languages that nobody has registered.
   if (unknown || primary.size() > 3 || primary == "und") return refused();
   return out;
+}
+
+// What CanonicalLanguage says of the codes of two letters, in the order of the alphabet; nothing
+// where it refuses. Made once: ICU takes longer over one tag than all other text of a request.
+const std::vector<std::optional<std::string>>& TwoLetterLanguages() {
+  static const auto* const kLanguages = [] {
+    auto* all = new std::vector<std::optional<std::string>>;
+    for (char first = 'a'; first <= 'z'; ++first) {
+      for (char second = 'a'; second <= 'z'; ++second) {
+        absl::StatusOr<std::string> tag = CanonicalLanguage(std::string{first, second});
+        all->push_back(tag.ok() ? std::optional<std::string>(*std::move(tag)) : std::nullopt);
+      }
+    }
+    return all;
+  }();
+  return *kLanguages;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> NormalizeLanguage(std::string_view in) {
+  if (in.size() == 2 && absl::ascii_islower(static_cast<unsigned char>(in[0])) &&
+      absl::ascii_islower(static_cast<unsigned char>(in[1]))) {
+    const auto index = static_cast<size_t>((in[0] - 'a') * 26 + (in[1] - 'a'));
+    if (const std::optional<std::string>& tag = TwoLetterLanguages()[index]) return *tag;
+  }
+  return CanonicalLanguage(in);
 }
 
 bool IsTimeZone(std::string_view name) {

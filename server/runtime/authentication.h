@@ -26,6 +26,8 @@ class Authenticator {
   virtual ~Authenticator() = default;
   // UNAUTHENTICATED, with a Fault, when the caller is not admitted.
   virtual absl::StatusOr<Identity> Authenticate(const Caller& caller) const = 0;
+  // Whether Caller::authorization is looked at; it is left empty otherwise.
+  virtual bool ReadsAuthorization() const { return false; }
 };
 
 // Admits whoever is on this machine, as "anonymous" of the tenant "default", and services that show

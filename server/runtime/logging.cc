@@ -13,6 +13,10 @@ namespace {
 
 constexpr size_t kWaitingLines = 8192;
 
+spdlog::level::level_enum LevelOf(std::string_view code) {
+  return code == "Internal" ? spdlog::level::err : spdlog::level::info;
+}
+
 }  // namespace
 
 absl::Status StartLogging(const std::string& level) {
@@ -35,14 +39,17 @@ absl::Status StartLogging(const std::string& level) {
 
 void StopLogging() { spdlog::shutdown(); }
 
+bool LogsCall(std::string_view code) {
+  const spdlog::logger* logger = spdlog::default_logger_raw();
+  return logger != nullptr && logger->should_log(LevelOf(code));
+}
+
 void LogCall(const CallLine& line) {
+  if (!LogsCall(line.code)) return;
   spdlog::logger* logger = spdlog::default_logger_raw();
-  if (logger == nullptr) return;
-  auto level = line.code == "Internal" ? spdlog::level::err : spdlog::level::info;
-  if (!logger->should_log(level)) return;
-  logger->log(level, "call {}/{} {} {}us id={} tenant={} principal={}{}{}{}{}", line.service,
-              line.method, line.code, line.taken.count(), line.call_id, line.tenant, line.principal,
-              line.reason.empty() ? "" : " reason=", line.reason,
+  logger->log(LevelOf(line.code), "call {}/{} {} {}us id={} tenant={} principal={}{}{}{}{}",
+              line.service, line.method, line.code, line.taken.count(), line.call_id, line.tenant,
+              line.principal, line.reason.empty() ? "" : " reason=", line.reason,
               line.trace_id.empty() ? "" : " trace=", line.trace_id);
 }
 

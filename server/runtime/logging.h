@@ -28,6 +28,8 @@ struct CallLine {
 };
 // Thread-safe. INFO; ERROR for calls that ended Internal.
 void LogCall(const CallLine& line);
+// Whether a line of that code would be written: what is in a line need not be made otherwise.
+bool LogsCall(std::string_view code);
 
 void LogInfo(std::string_view message);
 void LogWarning(std::string_view message);

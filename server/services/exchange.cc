@@ -5,13 +5,13 @@
 #include <grpcpp/security/auth_context.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/time/time.h"
 #include "server/convert/rpc_status.h"
 #include "server/convert/wire.h"
 #include "server/domain/concat.h"
@@ -73,27 +73,49 @@ std::chrono::steady_clock::time_point DeadlineOf(const grpc::CallbackServerConte
   return now + std::min<std::chrono::system_clock::duration>(left, kLongest);
 }
 
+// "2026-01-31T09:30:00.000000Z", for the years 0 to 9999. By hand, since every write tells it.
 std::string Rfc3339(domain::Timestamp time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::FromUnixMicros(time.micros),
-                          absl::UTCTimeZone());
+  const int64_t days = domain::DayOf(time);
+  const std::chrono::year_month_day date{
+      std::chrono::sys_days{std::chrono::days{static_cast<int>(days)}}};
+  const int64_t micros = time.micros - days * domain::kMicrosPerDay;
+  const int64_t seconds = micros / domain::kMicrosPerSecond;
+  std::string out = "0000-00-00T00:00:00.000000Z";
+  auto put = [&out](size_t end, int64_t number, int digits) {
+    for (; digits > 0; --digits, number /= 10) out[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, static_cast<int>(date.year()), 4);
+  put(7, static_cast<unsigned>(date.month()), 2);
+  put(10, static_cast<unsigned>(date.day()), 2);
+  put(13, seconds / 3600, 2);
+  put(16, seconds / 60 % 60, 2);
+  put(19, seconds % 60, 2);
+  put(26, micros % domain::kMicrosPerSecond, 6);
+  return out;
 }
 
 }  // namespace
 
 Exchange::Exchange(const Edge& edge, const Method& method, grpc::CallbackServerContext* context)
-    : edge_(edge), method_(method), context_(context), id_(edge.call_ids.NewId()) {
+    : edge_(edge), method_(method), context_(context) {
   method_.metrics->Started();
   call_.method = method.name;
   call_.deadline = DeadlineOf(*context, method.unary);
   call_.cancelled = std::make_shared<std::atomic<bool>>(false);
-  trace_id_ = TraceIdOf(HeaderOf(*context, "traceparent"));
+}
+
+const std::string& Exchange::id() const {
+  if (id_.empty()) id_ = edge_.call_ids.NewId();
+  return id_;
 }
 
 absl::Status Exchange::Admit() {
   runtime::Caller caller;
   caller.local = IsLocalPeer(context_->peer());
   caller.certificate = CertificateOf(*context_);
-  caller.authorization = HeaderOf(*context_, "authorization");
+  if (edge_.authenticator.ReadsAuthorization()) {
+    caller.authorization = HeaderOf(*context_, "authorization");
+  }
   ASSIGN_OR_RETURN(runtime::Identity identity, edge_.authenticator.Authenticate(caller));
   call_.tenant = std::move(identity.tenant);
   call_.principal = std::move(identity.principal);
@@ -116,11 +138,11 @@ grpc::Status Exchange::Close(const absl::Status& status) {
   grpc::Status answer;
   absl::StatusCode code = absl::StatusCode::kOk;
   if (!status.ok()) {
-    google::rpc::Status detail = convert::ToRpcStatus(status, id_);
+    google::rpc::Status detail = convert::ToRpcStatus(status, id());
     code = static_cast<absl::StatusCode>(detail.code());
     answer = grpc::Status(static_cast<grpc::StatusCode>(detail.code()), detail.message(),
                           detail.SerializeAsString());
-    context_->AddTrailingMetadata("relais-call-id", id_);
+    context_->AddTrailingMetadata("relais-call-id", id());
     std::optional<domain::Fault> fault = domain::FaultOf(status);
     if (fault.has_value()) reason = fault->reason;
     if (code == absl::StatusCode::kResourceExhausted && fault.has_value() &&
@@ -128,13 +150,16 @@ grpc::Status Exchange::Close(const absl::Status& status) {
       context_->AddTrailingMetadata("grpc-retry-pushback-ms", Concat(*fault->retry_after_millis));
     }
     if (code == absl::StatusCode::kInternal || code == absl::StatusCode::kUnknown) {
-      runtime::LogError(Concat("call ", id_, " failed inside: ", FromAbsl(status.message())));
+      runtime::LogError(Concat("call ", id(), " failed inside: ", FromAbsl(status.message())));
     }
   }
   method_.metrics->Handled(code, taken);
-  runtime::LogCall({method_.service, method_.name, runtime::CodeName(code),
-                    std::chrono::duration_cast<std::chrono::microseconds>(taken), id_, trace_id_,
-                    call_.tenant.value, call_.principal, reason});
+  if (std::string_view name = runtime::CodeName(code); runtime::LogsCall(name)) {
+    runtime::LogCall({method_.service, method_.name, name,
+                      std::chrono::duration_cast<std::chrono::microseconds>(taken), id(),
+                      TraceIdOf(HeaderOf(*context_, "traceparent")), call_.tenant.value,
+                      call_.principal, reason});
+  }
   return answer;
 }
 
@@ -153,6 +178,11 @@ void ToBytes(const google::protobuf::Message& in, grpc::ByteBuffer* out) {
   grpc::Status status =
       grpc::SerializationTraits<google::protobuf::Message>::Serialize(in, out, &own_buffer);
   (void)status;  // only a message of 2 GiB fails, and answers stop at 3 MiB
+}
+
+void BytesToBuffer(std::string_view in, grpc::ByteBuffer* out) {
+  const grpc::Slice slice(in.data(), in.size());
+  *out = grpc::ByteBuffer(&slice, 1);
 }
 
 absl::Status CaughtException() {

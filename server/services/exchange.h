@@ -65,7 +65,8 @@ class Exchange {
 
   const Edge& edge() const { return edge_; }
   const storage::Call& call() const { return call_; }
-  const std::string& id() const { return id_; }
+  // What the call is named by in the log and in refusals; made when it is first asked for.
+  const std::string& id() const;
   // For convert's Parse functions. Refers to this exchange.
   convert::DecodeContext decoding() const;
 
@@ -84,13 +85,13 @@ class Exchange {
   grpc::CallbackServerContext* context_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   storage::Call call_;
-  std::string id_;
-  std::string trace_id_;
+  mutable std::string id_;
 };
 
 // Bytes of the transport to and from messages. INVALID_ARGUMENT for bytes that are no such message.
 absl::Status FromBytes(const grpc::ByteBuffer& in, google::protobuf::Message* out);
 void ToBytes(const google::protobuf::Message& in, grpc::ByteBuffer* out);
+void BytesToBuffer(std::string_view in, grpc::ByteBuffer* out);
 
 // INTERNAL, for the fence around handlers: called inside a catch block, it logs what kind of
 // exception it was and never its text, which may hold bound values.

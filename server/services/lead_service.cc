@@ -67,10 +67,7 @@ LeadService::LeadService(const Edge& edge) : Endpoint(edge, "relais.v1.LeadServi
 absl::Status LeadService::CaptureLead(Reply<v1::CaptureLeadResponse>& reply,
                                       const v1::CaptureLeadRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseCaptureLead(request, reply.decoding()));
-  return Keep(reply, std::move(parsed),
-              [](const commands::Result<commands::Captured>& result, v1::CaptureLeadResponse& out) {
-                convert::Encode(result.value, convert::Detail::kWhole, &out);
-              });
+  return Keep(reply, std::move(parsed));
 }
 
 absl::Status LeadService::BatchCaptureLeads(Reply<v1::BatchCaptureLeadsResponse>& reply,
@@ -112,13 +109,11 @@ absl::Status LeadService::GetLead(Reply<v1::Lead>& reply, const v1::GetLeadReque
   }
   reply.edge().store.GetLead(
       reply.call(), at.lead,
-      [&reply, id = at.lead](absl::StatusOr<std::optional<domain::Lead>> found) {
-        absl::Status status = found.status();
-        if (status.ok() && !found->has_value()) {
-          status = domain::NotFound("Lead", domain::NameOf(id));
-        }
-        if (status.ok()) convert::Encode(**found, &reply.answer());
-        reply.Finish(status);
+      [&reply, &request](const absl::StatusOr<std::optional<domain::Lead>>& found) {
+        if (!found.ok()) return reply.Finish(found.status());
+        if (!found->has_value()) return reply.Finish(domain::NotFound("Lead", request.name()));
+        Answer(reply, **found);
+        reply.Finish(absl::OkStatus());
       });
   return absl::OkStatus();
 }
@@ -158,8 +153,8 @@ absl::Status LeadService::LookupLead(Reply<v1::Lead>& reply, const v1::LookupLea
 absl::Status LeadService::ListLeads(Reply<v1::ListLeadsResponse>& reply,
                                     const v1::ListLeadsRequest& request) {
   ASSIGN_OR_RETURN(convert::ListPage page, convert::ParseListLeads(request, reply.decoding()));
-  return List(reply, std::move(page), &storage::ReadTxn::ListLeads,
-              [](v1::ListLeadsResponse& out) { return out.mutable_leads(); });
+  return ListOnWire(reply, std::move(page), &storage::ReadTxn::ListLeads,
+                    v1::ListLeadsResponse::kLeadsFieldNumber);
 }
 
 absl::Status LeadService::SearchLeads(Reply<v1::SearchLeadsResponse>& reply,
@@ -204,10 +199,10 @@ absl::Status LeadService::UpdateLead(Reply<v1::Lead>& reply, const v1::UpdateLea
 absl::Status LeadService::RecordTouchpoint(Reply<v1::Touchpoint>& reply,
                                            const v1::RecordTouchpointRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseRecordTouchpoint(request, reply.decoding()));
-  return Keep(reply, std::move(parsed),
-              [](const commands::Result<commands::Recorded>& result, v1::Touchpoint& out) {
-                convert::Encode(result.value.touchpoint, &out);
-              });
+  return KeepAnd(reply, std::move(parsed),
+                 [](const commands::Result<commands::Recorded>& result, Reply<v1::Touchpoint>& to) {
+                   Answer(to, result.value.touchpoint);
+                 });
 }
 
 absl::Status LeadService::BatchRecordTouchpoints(Reply<v1::BatchRecordTouchpointsResponse>& reply,
@@ -243,8 +238,8 @@ absl::Status LeadService::ListTouchpoints(Reply<v1::ListTouchpointsResponse>& re
                                           const v1::ListTouchpointsRequest& request) {
   ASSIGN_OR_RETURN(convert::ListPage page,
                    convert::ParseListTouchpoints(request, reply.decoding()));
-  return List(reply, std::move(page), &storage::ReadTxn::ListTouchpoints,
-              [](v1::ListTouchpointsResponse& out) { return out.mutable_touchpoints(); });
+  return ListOnWire(reply, std::move(page), &storage::ReadTxn::ListTouchpoints,
+                    v1::ListTouchpointsResponse::kTouchpointsFieldNumber);
 }
 
 absl::Status LeadService::ListLeadTransitions(Reply<v1::ListLeadTransitionsResponse>& reply,

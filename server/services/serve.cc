@@ -83,6 +83,15 @@ absl::Status CheckAccess(const google::protobuf::ServiceDescriptor& service) {
   return absl::OkStatus();
 }
 
+std::string& WireBuffer() {
+  // Grows to what answers usually need, and not for ever to the largest.
+  constexpr size_t kKeptBytes = 256 * 1024;
+  thread_local std::string bytes;
+  bytes.clear();
+  if (bytes.capacity() > kKeptBytes) bytes.shrink_to_fit();
+  return bytes;
+}
+
 absl::StatusOr<domain::Lead> FindLead(storage::ReadTxn& txn, const domain::LeadId& id) {
   ASSIGN_OR_RETURN(std::vector<std::optional<domain::Lead>> found, txn.GetLeads({id}));
   if (found.empty() || !found[0].has_value()) return domain::NotFound("Lead", domain::NameOf(id));

@@ -27,6 +27,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "google/protobuf/arena.h"
 #include "google/protobuf/descriptor.h"
 #include "server/commands/commands.h"
 #include "server/convert/decode.h"
@@ -50,6 +51,10 @@ class Reply {
 
   // The answer; sent when the call ends well.
   virtual Response& answer() = 0;
+  // The answer as bytes, in place of answer(); copied.
+  virtual void SetAnswer(std::string_view bytes) = 0;
+  // Nothing is answered yet, as at first.
+  virtual void ClearAnswer() = 0;
   virtual void Finish(const absl::Status& status) = 0;
   // The end of a write that was committed.
   virtual void Finish(const storage::Committed& committed, bool replayed) = 0;
@@ -63,15 +68,16 @@ class UnaryReactor final : public grpc::ServerUnaryReactor, public Reply<Respons
  public:
   UnaryReactor(const Edge& edge, const Method& method, grpc::CallbackServerContext* context,
                grpc::ByteBuffer* out)
-      : exchange_(edge, method, context), out_(out) {}
+      : exchange_(edge, method, context), arena_(memory_, sizeof(memory_)), out_(out) {}
 
   template <class Handler>
   void Run(const grpc::ByteBuffer& in, const Handler& handler) {
     absl::Status status;
     try {
+      auto* request = google::protobuf::Arena::CreateMessage<Request>(&arena_);
       status = exchange_.Admit();
-      if (status.ok()) status = FromBytes(in, &request_);
-      if (status.ok()) status = handler(*this, request_);
+      if (status.ok()) status = FromBytes(in, request);
+      if (status.ok()) status = handler(*this, *request);
     } catch (...) {
       status = CaughtException();
     }
@@ -79,9 +85,20 @@ class UnaryReactor final : public grpc::ServerUnaryReactor, public Reply<Respons
   }
 
   const Exchange& exchange() const override { return exchange_; }
-  Response& answer() override { return answer_; }
+  Response& answer() override {
+    if (answer_ == nullptr) answer_ = google::protobuf::Arena::CreateMessage<Response>(&arena_);
+    return *answer_;
+  }
+  void SetAnswer(std::string_view bytes) override {
+    BytesToBuffer(bytes, out_);
+    answered_ = true;
+  }
+  void ClearAnswer() override {
+    answered_ = false;
+    if (answer_ != nullptr) answer_->Clear();
+  }
   void Finish(const absl::Status& status) override {
-    if (status.ok()) ToBytes(answer_, out_);
+    if (status.ok() && !answered_) ToBytes(answer(), out_);
     grpc::ServerUnaryReactor::Finish(exchange_.Close(status));
   }
   void Finish(const storage::Committed& committed, bool replayed) override {
@@ -96,9 +113,15 @@ class UnaryReactor final : public grpc::ServerUnaryReactor, public Reply<Respons
   // Handing them to a thread of its executor costs two context switches a call.
   bool InternalInlineable() override { return true; }
 
+  // Room for the request and the answer of an ordinary call, so that their parts need no
+  // allocations of their own; a call that waits in a queue holds it.
+  static constexpr size_t kMessageBytes = 2048;
+
   Exchange exchange_;
-  Request request_;
-  Response answer_;
+  alignas(8) char memory_[kMessageBytes];
+  google::protobuf::Arena arena_;
+  Response* answer_ = nullptr;  // made when it is asked for
+  bool answered_ = false;       // by bytes
   grpc::ByteBuffer* out_;
 };
 
@@ -224,61 +247,95 @@ using RunValue = typename serve_internal::ValueOf<decltype(commands::Run(
 template <class Command, class Then>
 void KeepUnit(storage::Store& store, const storage::Call& call, convert::Parsed<Command> parsed,
               int units, Then then) {
-  auto command = std::make_shared<const Command>(std::move(parsed.command));
-  auto slot = std::make_shared<std::optional<RunValue<Command>>>();
-  storage::Keys keys = commands::KeysOf(*command);
+  struct Work {
+    const Command command;
+    std::optional<RunValue<Command>> value;
+    Then then;
+  };
+  // Owned by the unit's end, which comes exactly once; a pointer is small enough to be kept inside
+  // a std::function.
+  auto* work = new Work{std::move(parsed.command), std::nullopt, std::move(then)};
+  storage::Keys keys = commands::KeysOf(work->command);
   store.Write(
       call, std::move(keys),
-      [command, slot](storage::WriteTxn& txn) {
-        return serve_internal::Take(commands::Run(txn, *command), *slot);
+      [work](storage::WriteTxn& txn) {
+        return serve_internal::Take(commands::Run(txn, work->command), work->value);
       },
-      [slot, then](const absl::Status& status, const storage::Committed& committed) {
-        then(status, status.ok() ? &**slot : nullptr, committed);
+      [work](const absl::Status& status, const storage::Committed& committed) {
+        std::unique_ptr<Work> own(work);
+        own->then(status, status.ok() ? &*own->value : nullptr, committed);
       },
       parsed.validate_only, units);
 }
 
-// Keeps the command and answers with what `encode(value, answer)` makes of it. What the answer of a
+// Where the answer of a call is put together. Of this thread, until its next use.
+std::string& WireBuffer();
+
+// Answers with one entity, straight from it where convert knows how.
+template <class Response, class Entity>
+void Answer(Reply<Response>& reply, const Entity& entity) {
+  if constexpr (requires(std::string & bytes) { convert::EncodeTo(entity, bytes); }) {
+    std::string& bytes = WireBuffer();
+    convert::EncodeTo(entity, bytes);
+    reply.SetAnswer(bytes);
+  } else {
+    convert::Encode(entity, &reply.answer());
+  }
+}
+
+// Keeps the command and answers with what `answer(value, reply)` makes of it. What the answer of a
 // check says has not been written, so it has no place in the log to name.
+template <class Response, class Command, class MakeAnswer>
+absl::Status KeepAnd(Reply<Response>& reply, convert::Parsed<Command> parsed, MakeAnswer answer,
+                     int units = 1) {
+  bool validate_only = parsed.validate_only;
+  KeepUnit(reply.edge().store, reply.call(), std::move(parsed), units,
+           [&reply, answer = std::move(answer), validate_only](
+               const absl::Status& status, const RunValue<Command>* value,
+               const storage::Committed& committed) {
+             if (!status.ok()) return reply.Finish(status);
+             try {
+               answer(*value, reply);
+             } catch (...) {
+               return reply.Finish(CaughtException());
+             }
+             if (validate_only) return reply.Finish(absl::OkStatus());
+             bool replayed = false;
+             if constexpr (requires { value->replayed; }) replayed = value->replayed;
+             reply.Finish(committed, replayed);
+           });
+  return absl::OkStatus();
+}
+
+// The same with `encode(value, message)`.
 template <class Response, class Command, class Encode>
 absl::Status Keep(Reply<Response>& reply, convert::Parsed<Command> parsed, Encode encode,
                   int units = 1) {
-  bool validate_only = parsed.validate_only;
-  KeepUnit(
-      reply.edge().store, reply.call(), std::move(parsed), units,
-      [&reply, encode, validate_only](const absl::Status& status, const RunValue<Command>* value,
-                                      const storage::Committed& committed) {
-        if (!status.ok()) return reply.Finish(status);
-        try {
-          encode(*value, reply.answer());
-        } catch (...) {
-          return reply.Finish(CaughtException());
-        }
-        if (validate_only) return reply.Finish(absl::OkStatus());
-        bool replayed = false;
-        if constexpr (requires { value->replayed; }) replayed = value->replayed;
-        reply.Finish(committed, replayed);
-      });
-  return absl::OkStatus();
+  return KeepAnd(
+      reply, std::move(parsed),
+      [encode = std::move(encode)](const RunValue<Command>& value, Reply<Response>& to) {
+        encode(value, to.answer());
+      },
+      units);
 }
 
 // For commands whose value is one entity.
 template <class Response, class Command>
 absl::Status Keep(Reply<Response>& reply, convert::Parsed<Command> parsed) {
-  return Keep(reply, std::move(parsed), [](const RunValue<Command>& result, Response& out) {
-    convert::Encode(result.value, &out);
-  });
+  return KeepAnd(
+      reply, std::move(parsed),
+      [](const RunValue<Command>& result, Reply<Response>& to) { Answer(to, result.value); });
 }
 
-// Answers with what `body(txn, answer)` reads in one snapshot.
+// Answers with what `body(txn, reply)` reads in one snapshot.
 template <class Response, class Body>
-absl::Status Read(Reply<Response>& reply, Body body) {
+absl::Status ReadAnd(Reply<Response>& reply, Body body) {
   reply.edge().store.Read(
       reply.call(),
-      [&reply, body](storage::ReadTxn& txn) -> absl::Status {
-        reply.answer().Clear();  // a rerun begins afresh
+      [&reply, body = std::move(body)](storage::ReadTxn& txn) -> absl::Status {
+        reply.ClearAnswer();  // a rerun begins afresh
         try {
-          return body(txn, reply.answer());
+          return body(txn, reply);
         } catch (...) {
           return CaughtException();
         }
@@ -287,8 +344,29 @@ absl::Status Read(Reply<Response>& reply, Body body) {
   return absl::OkStatus();
 }
 
+// The same with `body(txn, message)`.
+template <class Response, class Body>
+absl::Status Read(Reply<Response>& reply, Body body) {
+  return ReadAnd(reply, [body = std::move(body)](storage::ReadTxn& txn, Reply<Response>& to) {
+    return body(txn, to.answer());
+  });
+}
+
 // NOT_FOUND unless the lead exists.
 absl::StatusOr<domain::Lead> FindLead(storage::ReadTxn& txn, const domain::LeadId& id);
+
+// The rows of a page and one more, which tells whether there is another page.
+template <class Entity>
+absl::StatusOr<std::vector<Entity>> PageRows(
+    storage::ReadTxn& txn, const convert::ListPage& page,
+    absl::StatusOr<std::vector<Entity>> (storage::ReadTxn::*rows)(const storage::ListQuery&)) {
+  if (page.query.parent.has_value()) {
+    RETURN_IF_ERROR(FindLead(txn, *page.query.parent).status());
+  }
+  storage::ListQuery query = page.query;
+  ++query.limit;
+  return (txn.*rows)(query);
+}
 
 // Fills a page: as many rows as asked for and as fit 3 MiB, and a token when there are more.
 template <class Entity, class Response, class Items>
@@ -300,12 +378,7 @@ absl::Status List(
       reply,
       [&reply, page = std::move(page), rows, items](storage::ReadTxn& txn,
                                                     Response& out) -> absl::Status {
-        if (page.query.parent.has_value()) {
-          RETURN_IF_ERROR(FindLead(txn, *page.query.parent).status());
-        }
-        storage::ListQuery query = page.query;
-        ++query.limit;
-        ASSIGN_OR_RETURN(std::vector<Entity> found, (txn.*rows)(query));
+        ASSIGN_OR_RETURN(std::vector<Entity> found, PageRows(txn, page, rows));
         convert::ResponseBudget budget;
         size_t sent = 0;
         while (sent < found.size() && sent < static_cast<size_t>(page.query.limit)) {
@@ -322,6 +395,38 @@ absl::Status List(
         }
         return absl::OkStatus();
       });
+}
+
+// The same straight from the rows; `items_field` is the number of the response's repeated field.
+template <class Entity, class Response>
+absl::Status ListOnWire(
+    Reply<Response>& reply, convert::ListPage page,
+    absl::StatusOr<std::vector<Entity>> (storage::ReadTxn::*rows)(const storage::ListQuery&),
+    int items_field) {
+  return ReadAnd(reply,
+                 [page = std::move(page), rows, items_field](storage::ReadTxn& txn,
+                                                             Reply<Response>& to) -> absl::Status {
+                   ASSIGN_OR_RETURN(std::vector<Entity> found, PageRows(txn, page, rows));
+                   std::string& bytes = WireBuffer();
+                   convert::ResponseBudget budget;
+                   size_t sent = 0;
+                   while (sent < found.size() && sent < static_cast<size_t>(page.query.limit)) {
+                     const size_t before = bytes.size();
+                     convert::EncodeItemTo(items_field, found[sent], bytes);
+                     if (!budget.Take(bytes.size() - before)) {
+                       bytes.resize(before);
+                       break;
+                     }
+                     ++sent;
+                   }
+                   if (sent < found.size()) {
+                     convert::EncodeTextTo(
+                         Response::kNextPageTokenFieldNumber,
+                         convert::NextPageToken(to.decoding(), page, found[sent - 1]), bytes);
+                   }
+                   to.SetAnswer(bytes);
+                   return absl::OkStatus();
+                 });
 }
 
 }  // namespace relais::services

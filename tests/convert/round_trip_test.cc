@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "google/type/money.pb.h"
 #include "server/convert/encode.h"
@@ -324,6 +326,60 @@ TEST(EncodeEveryFieldTest, Users) { ExpectEncodesEveryField<domain::User>(6); }
 TEST(EncodeEveryFieldTest, Teams) { ExpectEncodesEveryField<domain::Team>(7); }
 TEST(EncodeEveryFieldTest, Imports) { ExpectEncodesEveryField<domain::Import>(8); }
 TEST(EncodeEveryFieldTest, Operations) { ExpectEncodesEveryField<domain::Operation>(9); }
+
+// protobuf writes each message in one way only, but for the order of maps.
+template <class E>
+void ExpectBytesOfTheMessage(uint64_t seed) {
+  Random random(seed);
+  for (int round = 0; round < kRounds; ++round) {
+    E entity = AnyEntity<E>(random);
+    std::string bytes;
+    EncodeTo(entity, bytes);
+    typename ProtoOf<E>::Message message;
+    ASSERT_TRUE(message.ParseFromString(bytes));
+    EXPECT_EQ(message.ByteSizeLong(), bytes.size());
+    message.DiscardUnknownFields();
+    EXPECT_EQ(message.ByteSizeLong(), bytes.size());
+    // In order of field numbers, which is how one that is read and written again stands.
+    std::string again;
+    {
+      google::protobuf::io::StringOutputStream stream(&again);
+      google::protobuf::io::CodedOutputStream out(&stream);
+      out.SetSerializationDeterministic(true);
+      message.SerializeToCodedStream(&out);
+    }
+    EXPECT_EQ(again, bytes);
+    // After what is there, as an entry of a list.
+    std::string list = "before";
+    EncodeItemTo(1, entity, list);
+    EXPECT_EQ(list.substr(0, 6), "before");
+    EXPECT_EQ(list.substr(list.size() - bytes.size()), bytes);
+  }
+}
+
+TEST(EncodeToTest, LeadsAreTheBytesOfTheirMessage) { ExpectBytesOfTheMessage<domain::Lead>(11); }
+TEST(EncodeToTest, TouchpointsAreTheBytesOfTheirMessage) {
+  ExpectBytesOfTheMessage<domain::Touchpoint>(12);
+}
+
+TEST(EncodeToTest, PagesOfAnySizeAreRead) {
+  // Lengths of one, two and three bytes, which move what was written after their place.
+  for (size_t size : {0, 1, 80, 127, 128, 300, 16'000, 16'383, 16'384, 70'000}) {
+    domain::Lead lead;
+    lead.id = domain::LeadId("0190a0b0-0000-7000-8000-000000000001");
+    lead.person.given_name = std::string(size, 'x');
+    std::string bytes;
+    EncodeItemTo(v1::ListLeadsResponse::kLeadsFieldNumber, lead, bytes);
+    EncodeItemTo(v1::ListLeadsResponse::kLeadsFieldNumber, lead, bytes);
+    EncodeTextTo(v1::ListLeadsResponse::kNextPageTokenFieldNumber, "token", bytes);
+    v1::ListLeadsResponse page;
+    ASSERT_TRUE(page.ParseFromString(bytes)) << size;
+    ASSERT_EQ(page.leads_size(), 2);
+    EXPECT_EQ(page.leads(1).person().given_name().size(), size);
+    EXPECT_EQ(page.next_page_token(), "token");
+    EXPECT_EQ(page.ByteSizeLong(), bytes.size());
+  }
+}
 
 TEST(EncodeEveryFieldTest, NamesAndEtagsAreMadeOfIdsAndRevisions) {
   domain::Lead lead;

@@ -453,6 +453,7 @@ TEST_P(QuietStreamTest, WatchersBeyondTheLimitAreSentAway) {
   EXPECT_EQ(refusal.code, StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(refusal.reason, "OVERLOADED");
   EXPECT_TRUE(refusal.has_retry);
+  EXPECT_EQ(refusal.retry_millis, 5000);
   EXPECT_EQ(TrailersOf(second).at("grpc-retry-pushback-ms"), "5000");
   first.TryCancel();
   held->Finish();

@@ -46,6 +46,7 @@ struct Refusal {
   std::vector<google::rpc::PreconditionFailure::Violation> preconditions;
   std::string resource_type, resource_name;
   bool has_retry = false;
+  int64_t retry_millis = 0;  // of RetryInfo
 };
 
 inline Refusal ReadRefusal(const grpc::Status& status) {
@@ -59,6 +60,7 @@ inline Refusal ReadRefusal(const grpc::Status& status) {
     google::rpc::BadRequest bad;
     google::rpc::PreconditionFailure precondition;
     google::rpc::ResourceInfo resource;
+    google::rpc::RetryInfo retry;
     if (any.UnpackTo(&info)) {
       refusal.reason = info.reason();
       refusal.domain = info.domain();
@@ -73,8 +75,10 @@ inline Refusal ReadRefusal(const grpc::Status& status) {
     } else if (any.UnpackTo(&resource)) {
       refusal.resource_type = resource.resource_type();
       refusal.resource_name = resource.resource_name();
-    } else if (any.Is<google::rpc::RetryInfo>()) {
+    } else if (any.UnpackTo(&retry)) {
       refusal.has_retry = true;
+      refusal.retry_millis =
+          retry.retry_delay().seconds() * 1000 + retry.retry_delay().nanos() / 1'000'000;
     }
   }
   return refusal;
