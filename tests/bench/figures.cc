@@ -49,25 +49,69 @@ double Comparison::most() const { return Quantile(Ratios(), 1); }
 
 Bar BarOf(const std::string& name) {
   static const std::map<std::string, Bar> kBars = {
-      {"capture_vs_statements", {">= 3.5", "6"}},
-      {"capture_vs_function", {">= 1.8", "2.5"}},
-      {"capture_vs_go", {">= 3", "6"}},
-      {"capture_p99_16_vs_single", {"<= 0.6", "0.3"}},
-      {"capture_p50_1_vs_statements", {"<= 1.0", "0.7"}},
-      {"capture_p50_2_vs_statements", {"<= 1.0", "0.7"}},
-      {"capture_sqlite_vs_loop", {">= 2", "3"}},
-      {"get_vs_pgbench", {">= 0.5", "0.7"}},
-      {"get_vs_empty", {">= 0.6", "0.8"}},
-      {"list_vs_pgbench", {">= 0.4", "0.6"}},
-      {"import_vs_copy", {">= 0.3", "0.45"}},
-      {"get_1m_vs_10k", {">= 0.8", "0.9"}},
-      {"capture_1m_vs_10k", {">= 0.8", "0.9"}},
-      {"list_1m_vs_10k", {">= 0.8", "0.9"}},
-      {"page_1000_vs_1", {"<= 1.5", "1.1"}},
-      {"pg_cpu_vs_statements", {"<= 0.125", "0.083"}},
-      {"two_servers_vs_one", {">= 1.3", "1.6"}},
-      {"hot_keys_vs_uniform", {">= 0.7", "1.0"}},
-      {"capture_p99_import_vs_idle", {"<= 3", "1.5"}},
+      {"capture_vs_statements",
+       {">= 3.5", "6", "captures/s on PostgreSQL, 256 in flight",
+        "pgbench -M prepared with the same statements, one transaction a capture, at its best "
+        "client count; events numbered by a sequence"}},
+      {"capture_vs_counted",
+       {"", "", "captures/s on PostgreSQL, 256 in flight",
+        "the same with a counter row that numbers the events without gaps, as the server does"}},
+      {"capture_vs_function",
+       {">= 1.8", "2.5", "captures/s on PostgreSQL, 256 in flight",
+        "pgbench calling one PL/pgSQL function that does the same statements"}},
+      {"pg_cpu_vs_statements",
+       {"<= 0.125", "0.083",
+        "processor time of every PostgreSQL process a capture, that of the search index included",
+        "the same a transaction of pgbench with the statements"}},
+      {"capture_vs_go",
+       {">= 3", "6", "captures/s on PostgreSQL, 256 in flight",
+        "the same load on a Go server (gRPC, pgx) that does the same statements, one transaction a "
+        "request, at its best number of connections"}},
+      {"capture_sqlite_vs_loop",
+       {">= 2", "3", "captures/s on SQLite (WAL, synchronous FULL), 256 in flight",
+        "the same rows in a loop on SQLite's C interface with the same settings, one commit a "
+        "capture, no network"}},
+      {"get_vs_pgbench",
+       {">= 0.5", "0.7", "GetLead/s (whole leads), 256 in flight, random leads",
+        "pgbench: select of all columns by key, at its best client count"}},
+      {"get_vs_empty",
+       {">= 0.6", "0.8", "GetLead/s (whole leads), 256 in flight, random leads",
+        "an empty method of the same server (health check), 256 in flight"}},
+      {"list_vs_pgbench",
+       {">= 0.4", "0.6", "ListLeads/s, first page of 50 by score, 64 in flight",
+        "pgbench: the same page (51 rows, all columns), at its best client count"}},
+      {"page_1000_vs_1",
+       {"<= 1.5", "1.1", "p50 of the 1000th page by score", "p50 of the first page"}},
+      {"capture_p50_1_vs_statements",
+       {"<= 1.0", "0.7", "p50 of a capture, one in flight",
+        "p50 of pgbench with the statements, one client"}},
+      {"capture_p50_2_vs_statements",
+       {"<= 1.0", "0.7", "p50 of a capture, two in flight",
+        "p50 of pgbench with the statements, two clients"}},
+      {"capture_p99_16_vs_single",
+       {"<= 0.6", "0.3", "p99 of a capture, 16 in flight",
+        "the same on a server with --write_batch=1"}},
+      {"hot_keys_vs_uniform",
+       {">= 0.7", "1.0", "captures/s of known people, 70 % of them of ten people",
+        "captures/s of known people, all alike"}},
+      {"two_servers_vs_one",
+       {">= 1.3", "1.6",
+        "captures/s of two servers on one database and tenant, 256 in flight together",
+        "captures/s of one of them, 256 in flight"}},
+      {"import_vs_copy",
+       {">= 0.3", "0.45", "rows/s of ImportLeads, chunks of 500",
+        "COPY of the rows it wrote into the same tables, with the same indexes and keys"}},
+      {"capture_p99_import_vs_idle",
+       {"<= 3", "1.5", "p99 of captures at a steady 200 a second (open loop) beside an import",
+        "the same without the import"}},
+      {"get_1m_vs_10k",
+       {">= 0.8", "0.9", "GetLead/s on the large database, random leads",
+        "the same on 10,000 leads"}},
+      {"capture_1m_vs_10k",
+       {">= 0.8", "0.9", "captures/s on the large database", "the same on 10,000 leads"}},
+      {"list_1m_vs_10k",
+       {">= 0.8", "0.9", "ListLeads/s on the large database, first page of 50 by score",
+        "the same on 10,000 leads"}},
   };
   auto found = kBars.find(name);
   return found == kBars.end() ? Bar() : found->second;
@@ -100,6 +144,15 @@ std::string ToMarkdown(const std::vector<Comparison>& comparisons) {
            " | " + Text(c.least(), 2) + " to " + Text(c.most(), 2) + " | " + Text(c.measured(), 1) +
            " | " + Text(c.baseline(), 1) + " | " + c.unit() + " | " + std::to_string(c.pairs()) +
            " |\n";
+  }
+  return out;
+}
+
+std::string SidesToMarkdown(const std::vector<Comparison>& comparisons) {
+  std::string out = "| figure | measured | baseline |\n|---|---|---|\n";
+  for (const Comparison& c : comparisons) {
+    const Bar bar = BarOf(c.name());
+    out += "| `" + c.name() + "` | " + bar.measured + " | " + bar.baseline + " |\n";
   }
   return out;
 }

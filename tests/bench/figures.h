@@ -46,15 +46,17 @@ struct Cost {
   std::vector<double> server, database, client, p50, p99, rate;
 };
 
-// What is asked of a figure and what would be good; both empty for one that is only told.
+// What is asked of a figure and what would be good (both empty for one that is only told), and what
+// its two sides do.
 struct Bar {
-  std::string floor, aim;
+  std::string floor, aim, measured, baseline;
 };
 Bar BarOf(const std::string& name);
 
 void PrintTable(const std::vector<Comparison>& comparisons, std::ostream& out);
 std::string ToMarkdown(const std::vector<Comparison>& comparisons);
-std::string ToMarkdown(const std::vector<Cost>& costs);  // the medians
+std::string SidesToMarkdown(const std::vector<Comparison>& comparisons);  // what each side does
+std::string ToMarkdown(const std::vector<Cost>& costs);                   // the medians
 // A list of {"name", "ratio", "measured", "baseline", "unit", "pairs"}.
 std::string ToJson(const std::vector<Comparison>& comparisons);
 

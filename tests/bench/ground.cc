@@ -1,6 +1,10 @@
 #include "tests/bench/ground.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -18,6 +22,7 @@ using std::chrono::steady_clock;
 
 namespace {
 
+constexpr int kSyncs = 40;
 constexpr auto kRestAtMost = std::chrono::seconds(180);
 
 // A quarter of a small machine's memory, as PostgreSQL's manual advises; the cluster's own setting
@@ -52,6 +57,26 @@ std::string Counted(std::string script) {
 
 double SecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
+
+double SyncMicros(const fs::path& folder) {
+  const std::string file = folder / "sync";
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) throw std::runtime_error("cannot write " + file);
+  std::vector<double> micros;
+  const std::array<char, 8192> page{};
+  for (int i = 0; i < kSyncs; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    if (pwrite(fd, page.data(), page.size(), static_cast<off_t>(i % 16) * 8192) < 0 ||
+        fdatasync(fd) != 0) {
+      close(fd);
+      throw std::runtime_error("cannot write " + file);
+    }
+    micros.push_back(SecondsSince(start) * 1e6);
+  }
+  close(fd);
+  fs::remove(file);
+  return Median(micros);
 }
 
 void Note(const std::string& text) { std::cerr << text << std::endl; }
@@ -332,6 +357,7 @@ void Ground::Section(const std::vector<std::string>& names,
       })) {
     return;
   }
+  syncs_.push_back(SyncMicros(folder_));
   const auto start = steady_clock::now();
   try {
     run(*this);
@@ -340,7 +366,8 @@ void Ground::Section(const std::vector<std::string>& names,
     Note("NOT MEASURED: " + names.front() + ": " + error.what());
     failed_ = true;
   }
-  Note(names.front() + ": " + Text(SecondsSince(start), 0) + " s");
+  Note(names.front() + ": " + Text(SecondsSince(start), 0) + " s; a sync took " +
+       Text(syncs_.back(), 0) + " us before it");
 }
 
 void Ground::Keep(const std::vector<Comparison>& comparisons) {

@@ -41,6 +41,8 @@ struct Settings {
 };
 
 double SecondsSince(std::chrono::steady_clock::time_point start);
+// Microseconds that a written page takes to be safe on the disk: the median of a few.
+double SyncMicros(const std::filesystem::path& folder);
 // A line on the standard error.
 void Note(const std::string& text);
 
@@ -114,6 +116,7 @@ class Ground {
 
   const std::vector<Comparison>& comparisons() const { return comparisons_; }
   const std::vector<Cost>& costs() const { return costs_; }
+  const std::vector<double>& syncs() const { return syncs_; }  // SyncMicros before each section
   bool failed() const { return failed_; }
 
   std::mt19937_64& random() { return random_; }
@@ -136,6 +139,7 @@ class Ground {
   std::mt19937_64 random_{1};
   std::vector<Comparison> comparisons_;
   std::vector<Cost> costs_;
+  std::vector<double> syncs_;
   bool failed_ = false;
 };
 

@@ -1,10 +1,8 @@
 #include "tests/bench/machine.h"
 
-#include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <sqlite3.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -22,6 +20,12 @@ namespace relais::bench {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kTitle[] =
+    "# Results of the benchmark\n\nMade by `deploy/dev bench --markdown FILE`; README.md beside "
+    "the "
+    "benchmark tells more of\nhow it measures. Every figure is the median of the ratios of its "
+    "pairs.\n";
 
 // The value behind "name : " in a file of /proc.
 std::string ProcValue(const char* file, const std::string& name) {
@@ -52,27 +56,6 @@ std::string FileSystemOf(const fs::path& path) {
     }
   }
   return found;
-}
-
-// Microseconds that a written page takes to be safe.
-double SyncMicros(const fs::path& folder) {
-  const std::string file = folder / "sync";
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) throw std::runtime_error("cannot write " + file);
-  std::vector<double> micros;
-  const std::array<char, 8192> page{};
-  for (int i = 0; i < 200; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    if (pwrite(fd, page.data(), page.size(), static_cast<off_t>(i % 16) * 8192) < 0 ||
-        fdatasync(fd) != 0) {
-      close(fd);
-      throw std::runtime_error("cannot write " + file);
-    }
-    micros.push_back(SecondsSince(start) * 1e6);
-  }
-  close(fd);
-  fs::remove(file);
-  return Median(micros);
 }
 
 std::string Commit() {
@@ -113,8 +96,11 @@ std::string DescribeRun(Ground& ground) {
                         " shared by client, server and database");
   line("Memory", Text(memory, 1) + " GiB");
   line("Kernel", std::string(system.sysname) + " " + system.release);
+  std::vector<double> syncs = ground.syncs();
+  if (syncs.empty()) syncs.push_back(SyncMicros(ground.folder()));
   line("Disk", FileSystemOf(ground.folder()) + "; 8 KiB written and synced in " +
-                   Text(SyncMicros(ground.folder()), 0) + " us (median)");
+                   Text(Median(syncs), 0) + " us (" + Text(Quantile(syncs, 0), 0) + " to " +
+                   Text(Quantile(syncs, 1), 0) + " in the course of the run)");
   line("PostgreSQL", shown("server_version") + ", shared_buffers " + shown("shared_buffers") +
                          ", fsync " + shown("fsync") + ", synchronous_commit " +
                          shown("synchronous_commit") + ", full_page_writes " +
@@ -137,7 +123,8 @@ void WriteSection(const std::string& file, const std::string& name, const std::s
   if (from != std::string::npos && to != std::string::npos && from < to) {
     content.replace(from, to + end.size() - from, section);
   } else {
-    content += (content.empty() ? "" : "\n") + section;
+    if (content.empty()) content = kTitle;
+    content += "\n" + section;
   }
   std::ofstream out(file);
   out << content;

@@ -84,7 +84,8 @@ int Compare(Ground& ground) {
   if (!settings.markdown.empty()) {
     WriteSection(settings.markdown, "comparisons",
                  "## Comparisons\n\n" + DescribeRun(ground) + "\n" +
-                     ToMarkdown(ground.comparisons()) +
+                     ToMarkdown(ground.comparisons()) + "\n## What each side does\n\n" +
+                     SidesToMarkdown(ground.comparisons()) +
                      "\n## Processor time and latency of each side\n\nMicroseconds of processor "
                      "time a successful call, medians over the repetitions; `database` is every "
                      "process of PostgreSQL (of the loop itself on SQLite, which has none), "
