@@ -7,14 +7,10 @@
 namespace relais::storage {
 namespace {
 
-// The fields of an entity that is made. What did not exist had no values: a default, such as the
-// time 0, is none.
 template <class E>
-std::vector<domain::FieldChange> MadeWith(const E& entity) {
+ChangesText MadeWith(const E& entity) {
   static const E* const kNothing = new E();
-  std::vector<domain::FieldChange> changes = domain::Diff(*kNothing, entity);
-  for (domain::FieldChange& change : changes) change.before = domain::Value();
-  return changes;
+  return ChangesOf(*kNothing, entity, true);
 }
 
 }  // namespace
@@ -191,8 +187,8 @@ void UnitTxn::AddChild(std::unordered_map<std::string, std::vector<std::string>>
   undo_.push_back([&ids = it->second] { ids.pop_back(); });
 }
 
-void UnitTxn::Append(std::vector<domain::FieldChange> changes, std::string subject,
-                     const domain::LeadId& lead, const domain::EventDraft& draft) {
+void UnitTxn::Append(ChangesText changes, std::string subject, const domain::LeadId& lead,
+                     const domain::EventDraft& draft) {
   domain::Event event;
   event.type = draft.type;
   event.subject = std::move(subject);
@@ -203,8 +199,7 @@ void UnitTxn::Append(std::vector<domain::FieldChange> changes, std::string subje
   event.rule_version = draft.rule_version;
   event.basis = draft.basis;
   event.reason = draft.reason;
-  event.changes = std::move(changes);
-  map_.events.push_back({std::move(event)});
+  map_.events.push_back({std::move(event), std::move(changes)});
   undo_.push_back([this] { map_.events.pop_back(); });
 }
 
@@ -213,7 +208,7 @@ absl::Status UnitTxn::KeepVersioned(E& entity, std::string subject, const domain
                                     const domain::EventDraft& draft) {
   EntityMap<E>& map = map_.map<E>();
   auto it = map.find(entity.id.value);
-  std::vector<domain::FieldChange> changes;
+  ChangesText changes;
   if (it != map.end() && it->second.current.has_value()) {
     const E& before = *it->second.current;
     entity.revision = before.revision;
@@ -221,7 +216,7 @@ absl::Status UnitTxn::KeepVersioned(E& entity, std::string subject, const domain
     if (entity == before) return absl::OkStatus();
     entity.revision = before.revision + 1;
     entity.update_time = now_;
-    changes = domain::Diff(before, entity);
+    changes = ChangesOf(before, entity, false);
   } else {
     entity.revision = 1;
     entity.update_time = now_;

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "server/domain/faults.h"
 #include "server/domain/status_macros.h"
+#include "storage/engine/event_rows.h"
 #include "storage/store.h"
 
 namespace relais::storage {
@@ -40,7 +41,8 @@ using OwnerMap = std::map<K, Slot<std::string>>;  // unique key -> id of its own
 
 // An event before it has a number.
 struct PendingEvent {
-  domain::Event event;  // number and record_time unset
+  domain::Event event;  // number, record_time and changes unset
+  ChangesText changes;
 };
 
 struct BatchMap {
@@ -178,8 +180,8 @@ class UnitTxn final : public WriteTxn {
                              const domain::EventDraft& draft);
   template <class E>
   absl::Status KeepNew(const E& entity, std::string subject, const domain::EventDraft& draft);
-  void Append(std::vector<domain::FieldChange> changes, std::string subject,
-              const domain::LeadId& lead, const domain::EventDraft& draft);
+  void Append(ChangesText changes, std::string subject, const domain::LeadId& lead,
+              const domain::EventDraft& draft);
 
   BatchMap& map_;
   const Call& call_;

@@ -19,21 +19,35 @@ using domain::ValueList;
 
 constexpr size_t kDigestHexDigits = 16;  // 64 bits: a fork goes unseen once in 1.8e19
 
-// [[path, before, after], ...]; empty when there are none of that kind.
-std::string ChangesJson(const std::vector<FieldChange>& changes, bool personal) {
-  std::string json;
-  for (const FieldChange& change : changes) {
-    if (change.personal != personal) continue;
-    json.append(json.empty() ? "[[" : ",[");
-    AppendJsonText(change.path, json);
-    json.push_back(',');
-    AppendJson(change.before, json);
-    json.push_back(',');
-    AppendJson(change.after, json);
-    json.push_back(']');
+// The value that a field's columns stand for; null where it is absent.
+void AppendValue(domain::FieldType type, const domain::Scalar* cells, std::string& json) {
+  if (cells == nullptr || std::holds_alternative<std::monostate>(cells[0])) {
+    json.append("null");
+    return;
   }
-  if (!json.empty()) json.push_back(']');
-  return json;
+  if (const std::string* text = std::get_if<std::string>(cells)) {
+    AppendJsonText(*text, json);
+    return;
+  }
+  const int64_t number = std::get<int64_t>(cells[0]);
+  switch (type) {
+    case domain::FieldType::kBool:
+      return AppendJson(Value(number != 0), json);
+    case domain::FieldType::kTime:
+      return AppendJson(Value(domain::Timestamp{number}), json);
+    case domain::FieldType::kMoney:
+      return AppendJson(Value(domain::Money{std::get<std::string>(cells[2]), number,
+                                            static_cast<int32_t>(std::get<int64_t>(cells[1]))}),
+                        json);
+    default:
+      return AppendJson(Value(number), json);
+  }
+}
+
+void BeginChange(std::string_view path, std::string& json) {
+  json.append(json.empty() ? "[[" : ",[");
+  AppendJsonText(path, json);
+  json.push_back(',');
 }
 
 absl::Status ReadChanges(std::string_view json, bool personal, std::vector<FieldChange>& out) {
@@ -78,13 +92,40 @@ Cell TextOrNull(std::string text) {
 
 }  // namespace
 
-Row ToEventRow(const domain::TenantId& tenant, const Event& event, const std::string& batch_id,
-               size_t index_in_batch, const Vault& vault,
+namespace event_rows_internal {
+
+void AppendChange(std::string_view path, const Value& before, const Value& after,
+                  std::string& json) {
+  BeginChange(path, json);
+  AppendJson(before, json);
+  json.push_back(',');
+  AppendJson(after, json);
+  json.push_back(']');
+}
+
+void AppendChange(const domain::FieldSpec& spec, const domain::Scalar* before,
+                  const domain::Scalar* after, std::string& json) {
+  BeginChange(spec.path, json);
+  AppendValue(spec.type, before, json);
+  json.push_back(',');
+  AppendValue(spec.type, after, json);
+  json.push_back(']');
+}
+
+void Close(ChangesText& changes) {
+  if (!changes.open.empty()) changes.open.push_back(']');
+  if (!changes.personal.empty()) changes.personal.push_back(']');
+}
+
+}  // namespace event_rows_internal
+
+Row ToEventRow(const domain::TenantId& tenant, const Event& event, ChangesText texts,
+               const std::string& batch_id, size_t index_in_batch, const Vault& vault,
                const std::unordered_map<std::string, std::string>& person_keys) {
-  std::string changes = ChangesJson(event.changes, false);
-  if (changes.empty()) changes = "[]";
+  std::string changes = texts.open.empty() ? "[]" : std::move(texts.open);
+  const std::string& personal = texts.personal;
   std::string sealed;
-  if (std::string personal = ChangesJson(event.changes, true); !personal.empty()) {
+  if (!personal.empty()) {
     std::string derived;
     if (auto* key = SealingKey(tenant.value, event, vault, person_keys, derived)) {
       sealed = Vault::Seal(*key, personal, ContextOf(tenant.value, event));

@@ -16,11 +16,22 @@
 
 namespace relais::storage {
 
-// A row of events. Subjects that belong to no lead are sealed under a key of the tenant. The digest
-// covers the content and the batch, so that two histories that fork give different digests.
-// `person_keys` must hold the key of the event's lead when it has personal changes; without it (the
-// person was erased) personal changes are dropped.
-Row ToEventRow(const domain::TenantId& tenant, const domain::Event& event,
+// The changes of an event as they are stored, not yet sealed: [[path, before, after], ...] in the
+// form of ToJson, empty when there are none.
+struct ChangesText {
+  std::string open, personal;
+};
+
+// What Diff(before, after) tells, written straight. With `made` nothing was before: a default, such
+// as the time 0, is no value.
+template <class E>
+ChangesText ChangesOf(const E& before, const E& after, bool made);
+
+// A row of events; event.changes are not looked at. Subjects that belong to no lead are sealed
+// under a key of the tenant. The digest covers the content and the batch, so that two histories
+// that fork give different digests. `person_keys` must hold the key of the event's lead when it has
+// personal changes; without it (the person was erased) personal changes are dropped.
+Row ToEventRow(const domain::TenantId& tenant, const domain::Event& event, ChangesText changes,
                const std::string& batch_id, size_t index_in_batch, const Vault& vault,
                const std::unordered_map<std::string, std::string>& person_keys);
 
@@ -38,5 +49,43 @@ inline constexpr ColumnType kOutlineTypes[] = {ColumnType::kInteger, ColumnType:
                                                ColumnType::kInteger, ColumnType::kUuid,
                                                ColumnType::kText,    ColumnType::kInteger};
 absl::StatusOr<domain::Event> FromEventOutline(const Row& row, absl::Span<const std::string> paths);
+
+namespace event_rows_internal {
+
+void AppendChange(std::string_view path, const domain::Value& before, const domain::Value& after,
+                  std::string& json);
+// Of columns as Field::append gives them; `before` may be null: no value.
+void AppendChange(const domain::FieldSpec& spec, const domain::Scalar* before,
+                  const domain::Scalar* after, std::string& json);
+void Close(ChangesText& changes);
+
+}  // namespace event_rows_internal
+
+template <class E>
+ChangesText ChangesOf(const E& before, const E& after, bool made) {
+  constexpr size_t kUsualBytes = 512;
+  ChangesText changes;
+  changes.open.reserve(kUsualBytes);
+  std::vector<domain::Scalar> from, to;
+  for (const domain::Field<E>& field : domain::FieldsOf<E>()) {
+    if (!field.spec.history || field.same(before, after)) continue;
+    std::string& json = field.spec.personal ? changes.personal : changes.open;
+    if (field.append == nullptr) {
+      const domain::Value old_value = field.get(before), new_value = field.get(after);
+      if (old_value == new_value) continue;
+      event_rows_internal::AppendChange(field.spec.path, made ? domain::Value() : old_value,
+                                        new_value, json);
+      continue;
+    }
+    from.clear();
+    to.clear();
+    field.append(before, from);
+    field.append(after, to);
+    if (from == to) continue;
+    event_rows_internal::AppendChange(field.spec, made ? nullptr : from.data(), to.data(), json);
+  }
+  event_rows_internal::Close(changes);
+  return changes;
+}
 
 }  // namespace relais::storage

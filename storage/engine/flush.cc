@@ -166,8 +166,8 @@ class Flusher {
     std::vector<Row> rows;
     rows.reserve(map_.events.size());
     for (size_t i = 0; i < map_.events.size(); ++i) {
-      rows.push_back(
-          ToEventRow(tenant_, map_.events[i].event, batch_id, i, vault_, map_.person_keys));
+      rows.push_back(ToEventRow(tenant_, map_.events[i].event, std::move(map_.events[i].changes),
+                                batch_id, i, vault_, map_.person_keys));
     }
     return session_.AppendEvents(EventsTable(), tenant_, std::move(rows), now, numbers);
   }

@@ -311,94 +311,6 @@ class Builder {
   Value result_;
 };
 
-// Builds only what is asked for of a list of [text, value, value].
-class Picker {
- public:
-  explicit Picker(absl::Span<const std::string> texts) : texts_(texts) {}
-
-  bool Null() {
-    return Scalar([](Builder& builder) { return builder.Null(); });
-  }
-  bool Bool(bool flag) {
-    return Scalar([=](Builder& builder) { return builder.Bool(flag); });
-  }
-  bool Int(int number) { return Int64(number); }
-  bool Uint(unsigned number) { return Int64(number); }
-  bool Int64(int64_t number) {
-    return Scalar([=](Builder& builder) { return builder.Int64(number); });
-  }
-  bool Uint64(uint64_t number) {
-    return Scalar([=](Builder& builder) { return builder.Uint64(number); });
-  }
-  bool Double(double number) {
-    return Scalar([=](Builder&) { return Builder::Double(number); });
-  }
-  static bool RawNumber(const char*, rapidjson::SizeType, bool) { return false; }
-  bool String(const char* data, rapidjson::SizeType size, bool copy) {
-    if (depth_ != kInTriple || place_ != 0) {
-      return Scalar([=](Builder& builder) { return builder.String(data, size, copy); });
-    }
-    const std::string_view text(data, size);
-    wanted_ = std::find(texts_.begin(), texts_.end(), text) != texts_.end();
-    if (wanted_) picked_.push_back({std::string(text), {}, {}});
-    place_ = 1;
-    return true;
-  }
-  bool StartArray() {
-    if (++depth_ == kInTriple) place_ = 0;
-    return depth_ <= kInTriple || (place_ != 0 && Pass([](Builder& b) { return b.StartArray(); }));
-  }
-  bool EndArray(rapidjson::SizeType size) {
-    if (depth_-- == kInTriple) return place_ == 3;
-    return depth_ < kInTriple || End([=](Builder& builder) { return builder.EndArray(size); });
-  }
-  bool StartObject() {
-    ++depth_;
-    return depth_ > kInTriple && place_ != 0 &&
-           Pass([](Builder& builder) { return builder.StartObject(); });
-  }
-  bool Key(const char* data, rapidjson::SizeType size, bool copy) {
-    return Pass([=](Builder& builder) { return builder.Key(data, size, copy); });
-  }
-  bool EndObject(rapidjson::SizeType size) {
-    --depth_;
-    return End([=](Builder& builder) { return builder.EndObject(size); });
-  }
-
-  std::vector<PickedJson>& result() { return picked_; }
-
- private:
-  static constexpr size_t kInTriple = 2;
-
-  template <class Event>
-  bool Pass(Event event) {
-    return depth_ <= kMaxDepth + 2 && (!wanted_ || event(builder_));
-  }
-  // The event ends a value; when it is a whole one of a triple, it is kept.
-  template <class Event>
-  bool End(Event event) {
-    if (!Pass(event)) return false;
-    if (depth_ != kInTriple) return true;
-    if (place_ > 2) return false;
-    if (wanted_) {
-      (place_ == 1 ? picked_.back().first : picked_.back().second) = std::move(builder_.result());
-    }
-    ++place_;
-    return true;
-  }
-  template <class Event>
-  bool Scalar(Event event) {
-    return depth_ >= kInTriple && place_ != 0 && End(event);
-  }
-
-  absl::Span<const std::string> texts_;
-  Builder builder_{Form::kTagged};
-  std::vector<PickedJson> picked_;
-  size_t depth_ = 0;
-  int place_ = 0;  // in the triple: 0 the text, 1 and 2 the values
-  bool wanted_ = false;
-};
-
 // A text with a length, as rapidjson reads: its own streams end at the first NUL or cannot look
 // ahead.
 class Input {
@@ -422,21 +334,80 @@ class Input {
   const char* end_;
 };
 
-template <class Handler>
-absl::Status Parse(std::string_view text, Handler& handler) {
+// Finds the ends of values without a look at what is in them.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : text_(text) {}
+
+  bool at_end() {
+    Blanks();
+    return at_ == text_.size();
+  }
+  bool Eat(char c) {
+    Blanks();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  // Passes over one value, which is never empty.
+  bool Pass(std::string_view& value) {
+    Blanks();
+    const size_t begin = at_;
+    int open = 0;
+    do {
+      if (at_ == text_.size()) return false;
+      const char c = text_[at_];
+      if (c == '"') {
+        if (!PassText()) return false;
+      } else if (c == '[' || c == '{') {
+        ++open;
+        ++at_;
+      } else if (c == ']' || c == '}') {
+        if (--open < 0) return false;
+        ++at_;
+      } else if (open > 0) {
+        ++at_;
+      } else {
+        at_ = std::min(text_.find_first_of(",]} \t\r\n", at_), text_.size());
+        if (at_ == begin) return false;
+      }
+    } while (open > 0);
+    value = text_.substr(begin, at_ - begin);
+    return true;
+  }
+
+ private:
+  void Blanks() {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
+      ++at_;
+    }
+  }
+  // From one quote to after the next that is not escaped.
+  bool PassText() {
+    for (size_t end = text_.find('"', at_ + 1); end != std::string_view::npos;
+         end = text_.find('"', end + 1)) {
+      size_t slashes = 0;
+      while (text_[end - 1 - slashes] == '\\') ++slashes;  // ends at the first quote
+      if (slashes % 2 == 1) continue;
+      at_ = end + 1;
+      return true;
+    }
+    return false;
+  }
+
+  std::string_view text_;
+  size_t at_ = 0;
+};
+
+absl::StatusOr<Value> Read(std::string_view text, Form form) {
   thread_local rapidjson::Reader reader;  // keeps its buffer
+  Builder builder(form);
   Input input(text);
-  if (reader.Parse<rapidjson::kParseValidateEncodingFlag>(input, handler).IsError() ||
+  if (reader.Parse<rapidjson::kParseValidateEncodingFlag>(input, builder).IsError() ||
       !input.at_end()) {
     return absl::InternalError("stored JSON is malformed");
   }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Value> Read(std::string_view text, Form form) {
-  Builder builder(form);
-  absl::Status status = Parse(text, builder);
-  if (!status.ok()) return status;
   return std::move(builder.result());
 }
 
@@ -456,10 +427,28 @@ absl::StatusOr<Value> FromJson(std::string_view text) { return Read(text, Form::
 
 absl::StatusOr<std::vector<PickedJson>> PickFromJson(std::string_view json,
                                                      absl::Span<const std::string> texts) {
-  Picker picker(texts);
-  absl::Status status = Parse(json, picker);
-  if (!status.ok()) return status;
-  return std::move(picker.result());
+  const absl::Status malformed = absl::InternalError("stored JSON is malformed");
+  std::vector<PickedJson> picked;
+  Scanner scanner(json);
+  if (!scanner.Eat('[')) return malformed;
+  for (bool more = !scanner.Eat(']'); more;) {
+    std::string_view text, first, second;
+    if (!scanner.Eat('[') || !scanner.Pass(text) || text[0] != '"' || !scanner.Eat(',') ||
+        !scanner.Pass(first) || !scanner.Eat(',') || !scanner.Pass(second) || !scanner.Eat(']')) {
+      return malformed;
+    }
+    const std::string_view bare = text.substr(1, text.size() - 2);
+    if (std::find(texts.begin(), texts.end(), bare) != texts.end()) {
+      absl::StatusOr<Value> from = FromJson(first);
+      absl::StatusOr<Value> to = FromJson(second);
+      if (!from.ok() || !to.ok()) return malformed;
+      picked.push_back({std::string(bare), *std::move(from), *std::move(to)});
+    }
+    more = scanner.Eat(',');
+    if (!more && !scanner.Eat(']')) return malformed;
+  }
+  if (!scanner.at_end()) return malformed;
+  return picked;
 }
 
 std::string ToPlainJson(const Value& value) {

@@ -26,8 +26,8 @@ void AppendJsonText(std::string_view text, std::string& out);
 // than 32 levels). The status never quotes the text.
 absl::StatusOr<domain::Value> FromJson(std::string_view text);
 
-// Of a tagged list of [text, value, value], those whose text is one of `texts`. The others are
-// passed over without being built; their values may be anything that is JSON. Errors as FromJson.
+// Of a tagged list of [text, value, value], those whose text is one of `texts` (without anything
+// to escape). The others are passed over without a look at what is in them. Errors as FromJson.
 struct PickedJson {
   std::string text;
   domain::Value first, second;

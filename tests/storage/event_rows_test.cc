@@ -7,7 +7,14 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/domain/concat.h"
+#include "server/domain/directory.h"
+#include "server/domain/history.h"
+#include "server/domain/lead.h"
+#include "server/domain/operation.h"
+#include "server/domain/opportunity.h"
 #include "storage/engine/vault.h"
+#include "storage/sql/json.h"
 
 namespace relais::storage {
 namespace {
@@ -23,6 +30,11 @@ class EventRowsTest : public ::testing::Test {
     event_.lead = domain::LeadId("01940000-0001-7000-8000-000000000001");
     event_.actor = "tester";
     event_.trigger = "UpdateLead";
+    domain::Lead before, after;
+    before.score = 3;
+    after.score = 5;
+    after.person.given_name = "Wilhelmina";
+    changes_ = ChangesOf(before, after, false);
     event_.changes = {
         {"score", domain::Value(int64_t{3}), domain::Value(int64_t{5}), false},
         {"person.given_name", domain::Value(), domain::Value("Wilhelmina"), true},
@@ -30,13 +42,75 @@ class EventRowsTest : public ::testing::Test {
     keys_ = {{event_.lead.value, std::string(kKeyBytes, 'p')}};
   }
 
-  Row RowOf() const { return ToEventRow(tenant_, event_, "batch", 0, vault_, keys_); }
+  Row RowOf() const { return ToEventRow(tenant_, event_, changes_, "batch", 0, vault_, keys_); }
 
   const domain::TenantId tenant_{"default"};
   const Vault vault_{std::string(kKeyBytes, 'm')};
   std::unordered_map<std::string, std::string> keys_;
   domain::Event event_;
+  ChangesText changes_;
 };
+
+domain::Value SomeValue(const domain::FieldSpec& spec, int64_t number) {
+  const std::string text = Concat("\"", number, "\" \n");
+  switch (spec.type) {
+    case domain::FieldType::kBool:
+      return domain::Value(number % 2 == 1);
+    case domain::FieldType::kInt:
+      return domain::Value(-number);
+    case domain::FieldType::kText:
+    case domain::FieldType::kBlob:
+      return domain::Value(text);
+    case domain::FieldType::kTime:
+      return domain::Value(domain::Timestamp{number});
+    case domain::FieldType::kEnum:
+      return domain::Value(int64_t{1});
+    case domain::FieldType::kMoney:
+      return domain::Value(domain::Money{"EUR", number, static_cast<int32_t>(number)});
+    case domain::FieldType::kTextList:
+      return domain::Value(domain::ValueList{domain::Value(text), domain::Value("b")});
+    case domain::FieldType::kTextMap:
+      return domain::Value(domain::ValueMap{{text, domain::Value(text)}});
+    case domain::FieldType::kRecordList:
+      return domain::Value(domain::ValueList{
+          domain::Value(domain::ValueMap{{std::string(spec.members[0]), domain::Value(text)}})});
+  }
+  return {};
+}
+
+template <class E>
+class ChangesTextTest : public ::testing::Test {};
+using Entities = ::testing::Types<domain::Lead, domain::Opportunity, domain::Touchpoint,
+                                  domain::Consent, domain::Assessment, domain::User, domain::Team,
+                                  domain::Import, domain::Operation>;
+TYPED_TEST_SUITE(ChangesTextTest, Entities);
+
+TYPED_TEST(ChangesTextTest, IsTheDifferenceAsJson) {
+  using E = TypeParam;
+  E entities[3];  // nothing, half of the fields, others of them
+  int64_t number = 0;
+  for (const domain::Field<E>& field : domain::FieldsOf<E>()) {
+    ++number;
+    if (number % 2 == 0) field.set(entities[1], SomeValue(field.spec, number));
+    if (number % 3 != 0) field.set(entities[2], SomeValue(field.spec, number % 4 * number));
+  }
+  for (const E& before : entities) {
+    for (const E& after : entities) {
+      for (bool made : {false, true}) {
+        domain::ValueList open, personal;
+        for (domain::FieldChange& change : domain::Diff(before, after)) {
+          (change.personal ? personal : open)
+              .emplace_back(domain::ValueList{domain::Value(change.path),
+                                              made ? domain::Value() : change.before,
+                                              change.after});
+        }
+        ChangesText text = ChangesOf(before, after, made);
+        EXPECT_EQ(text.open, open.empty() ? "" : ToJson(domain::Value(open)));
+        EXPECT_EQ(text.personal, personal.empty() ? "" : ToJson(domain::Value(personal)));
+      }
+    }
+  }
+}
 
 TEST_F(EventRowsTest, PersonalValuesAreNowhereInTheClear) {
   for (const Cell& cell : RowOf()) {
@@ -72,7 +146,7 @@ TEST_F(EventRowsTest, AnotherKeyOrAnotherSubjectDoesNotOpenThem) {
 
 TEST_F(EventRowsTest, EqualEventsOfTwoBatchesHaveDifferentDigests) {
   EXPECT_NE(TextOf(RowOf()[14]),
-            TextOf(ToEventRow(tenant_, event_, "other", 0, vault_, keys_)[14]));
+            TextOf(ToEventRow(tenant_, event_, changes_, "other", 0, vault_, keys_)[14]));
 }
 
 TEST_F(EventRowsTest, AnOutlineHoldsTheNamedChangesAndTellsOfPersonalOnes) {
