@@ -115,7 +115,7 @@ class UnaryReactor final : public grpc::ServerUnaryReactor, public Reply<Respons
 
   // Room for the request and the answer of an ordinary call, so that their parts need no
   // allocations of their own; a call that waits in a queue holds it.
-  static constexpr size_t kMessageBytes = 2048;
+  static constexpr size_t kMessageBytes = 4096;
 
   Exchange exchange_;
   alignas(8) char memory_[kMessageBytes];
