@@ -199,7 +199,9 @@ class WriteTxn {
 
 // Where a unit was committed.
 struct Committed {
-  int64_t position = 0;           // number of the unit's last event, or of the feed's last event
+  // Number of the unit's last event; of the feed's last event where the unit left none, and where
+  // the answer to its commit was lost.
+  int64_t position = 0;
   domain::Timestamp record_time;  // of that event
 };
 
@@ -320,8 +322,8 @@ struct StoreOptions {
   int max_queued_units = 4096;
   int max_queued_reads = 4096;
   int max_queued_items = 16'384;  // of long work
-  // How long a slice of long work may take; 0: 10 ms on SQLite, where it holds up the batches,
-  // longer on PostgreSQL, where it only shares the machine with them.
+  // How long a slice of long work may take while batches are written as well; 0: 10 ms on SQLite,
+  // where it holds them up, 20 ms on PostgreSQL, where it is longer when there are none.
   std::chrono::microseconds slice_time{0};
   // Called on the writing thread before each transaction, with the weight of its units. Whatever it
   // does slows storage down: the way of tests and of relaisd's failpoint to a slow disk.

@@ -27,7 +27,11 @@ constexpr auto kSweepPause = std::chrono::milliseconds(20);  // between two look
 // A call is let in when it would wait at most this part of the time that it has.
 constexpr int kPatience = 2;
 constexpr auto kSqliteSlice = std::chrono::milliseconds(10);
-constexpr auto kPostgresSlice = std::chrono::milliseconds(50);
+constexpr auto kPostgresSlice = std::chrono::milliseconds(20);
+// A slice delays no batch of another session but for the feed's counter, which it holds at its end,
+// so it may be longer when there was no batch for a while.
+constexpr auto kQuiet = std::chrono::milliseconds(250);
+constexpr int kQuietSlices = 5;
 constexpr int kLeastSlice = 8;                         // items
 constexpr auto kSettleTime = std::chrono::seconds(5);  // to learn a commit's outcome at the most
 constexpr auto kSettlePause = std::chrono::milliseconds(50);
@@ -222,6 +226,7 @@ BatchStore::Turn BatchStore::NextTurn(Duty duty) {
                                          behind ? now + batches_.pace.Batch() : now, late);
         retry = RetryAfterMillis(batches_.pace.Wait(batches_.queue.weight()));
         if (!batches_.queue.empty()) batch_ready_.notify_one();
+        if (!turn.units.empty()) last_batch_ = now;
       }
       if (takes_long_work) {
         LongUnits one = long_work_.queue.Take(/*max_weight=*/0, now, now, late_long);
@@ -255,7 +260,9 @@ int BatchStore::SliceOf(const LongUnit& unit) {
   const int left = unit.work.items - unit.next;
   if (unit.whole) return left;
   std::lock_guard<std::mutex> lock(write_mutex_);
-  const double fit = std::chrono::duration<double>(options_.slice_time) /
+  const bool quiet = !one_writer_ && steady_clock::now() - last_batch_ > kQuiet;
+  const double fit = std::chrono::duration<double>(options_.slice_time) *
+                     (quiet ? kQuietSlices : 1) /
                      std::chrono::duration<double>(long_work_.pace.Batch());
   return static_cast<int>(std::clamp<double>(fit, std::min(kLeastSlice, left), left));
 }
@@ -430,7 +437,11 @@ void BatchStore::RunBatch(Units units) {
       end = TryBatch(*session, units, batch_id, failure, places);
       const bool healthy = (*session)->healthy();
       writers_pool_.Give(*std::move(session));
-      if (end == BatchEnd::kUnknown && !healthy) end = Settle(tenant, batch_id);
+      if (end == BatchEnd::kUnknown && !healthy) {
+        Committed head;
+        end = Settle(tenant, batch_id, head);
+        places.assign(units.size(), head);
+      }
     } else if (!IsLost(session.status())) {
       end = BatchEnd::kFailed;
       failure = session.status();
@@ -536,8 +547,8 @@ BatchStore::BatchEnd BatchStore::TryBatch(std::unique_ptr<Session>& session, Uni
   for (std::unique_ptr<Unit>& unit : units) {
     absl::Status broken;  // the transaction is dead: no body may be believed any more
     LoadKeys load = [&](const Keys& more) {
-      absl::Status status = Load(*session, vault_, tenant, {{unit->call.principal, more.requests}},
-                                 more, map);
+      absl::Status status =
+          Load(*session, vault_, tenant, {{unit->call.principal, more.requests}}, more, map);
       if (!status.ok() && broken.ok()) broken = status;
       return status;
     };
@@ -587,8 +598,9 @@ BatchStore::BatchEnd BatchStore::TryBatch(std::unique_ptr<Session>& session, Uni
   return BatchEnd::kDone;
 }
 
-BatchStore::BatchEnd BatchStore::Settle(const domain::TenantId& tenant,
-                                        const std::string& batch_id) {
+BatchStore::BatchEnd BatchStore::Settle(const domain::TenantId& tenant, const std::string& batch_id,
+                                        Committed& head) {
+  static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
   // Whatever the deadlines of its units: one caller in a hurry must not cost the others the answer.
   const steady_clock::time_point deadline = steady_clock::now() + kSettleTime;
   while (steady_clock::now() < deadline) {
@@ -601,9 +613,25 @@ BatchStore::BatchEnd BatchStore::Settle(const domain::TenantId& tenant,
             BatchesTable(), std::vector<Row>{{tenant.value, batch_id, clock_.Now().micros}});
       }
       (*session)->Rollback();
+      const bool happened = IsConflict(status);
+      absl::Status read;
+      if (happened) {
+        // Which numbers the events got was lost with the answer; the last one of now is behind
+        // them.
+        read = (*session)->Begin(tenant, TransactionMode::kWrite);
+        absl::StatusOr<std::vector<Row>> rows =
+            !read.ok() ? absl::StatusOr<std::vector<Row>>(read)
+                       : (*session)->Query(
+                             "SELECT last_number, last_time FROM feed_counters WHERE "
+                             "tenant_id = :p1",
+                             Row{tenant.value}, kTypes);
+        read = rows.status();
+        if (read.ok() && !rows->empty()) head = {IntOr((*rows)[0][0]), {IntOr((*rows)[0][1])}};
+        (*session)->Rollback();
+      }
       writers_pool_.Give(*std::move(session));
       if (status.ok()) return BatchEnd::kLost;  // it never was committed and never will be
-      if (IsConflict(status)) return BatchEnd::kDone;
+      if (happened && read.ok()) return BatchEnd::kDone;
     }
     std::this_thread::sleep_for(kSettlePause);
   }

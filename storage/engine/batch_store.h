@@ -135,9 +135,9 @@ class BatchStore final : public Store {
   BatchEnd TryBatch(std::unique_ptr<Session>& session, Units& units, const std::string& batch_id,
                     absl::Status& failure, std::vector<Committed>& places);
   absl::Status RunBody(Unit& unit, BatchMap& map, domain::Timestamp now, const LoadKeys& load);
-  // Whether a batch whose COMMIT got no answer was committed: kDone or kLost; kUnknown when that
-  // cannot be learnt in time.
-  BatchEnd Settle(const domain::TenantId& tenant, const std::string& batch_id);
+  // Whether a batch whose COMMIT got no answer was committed: kDone, with the feed's last event, or
+  // kLost; kUnknown when that cannot be learnt in time.
+  BatchEnd Settle(const domain::TenantId& tenant, const std::string& batch_id, Committed& head);
   // Owns the engine's one place for a writer, where there is but one.
   std::unique_lock<FairMutex> WritePlace();
   void Answer(Units& units, const std::vector<Committed>& places);
@@ -162,6 +162,7 @@ class BatchStore final : public Store {
   std::condition_variable batch_ready_, long_ready_;
   Lane<Unit> batches_;
   Lane<LongUnit> long_work_;
+  std::chrono::steady_clock::time_point last_batch_{};
   bool paused_ = false;
   bool stopping_ = false;
 
