@@ -92,6 +92,7 @@ class TestStore {
     }
     store_ = *std::move(store);
   }
+  explicit TestStore(std::unique_ptr<storage::Store> store) : store_(std::move(store)) {}
 
   storage::Store& operator*() { return *store_; }
   storage::Store* operator->() { return store_.get(); }
