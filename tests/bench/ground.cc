@@ -262,6 +262,7 @@ LoadResult Ground::Load(const std::string& what, LoadPlan plan, const std::vecto
     throw std::runtime_error(what + ": " + std::to_string(result.failed) +
                              " calls failed, the first: " + result.first_error);
   }
+  if (result.checked == 0) throw std::runtime_error(what + ": no answer was checked");
   KeepCost(what, result);
   return result;
 }
