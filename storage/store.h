@@ -382,7 +382,8 @@ class Store {
   virtual absl::StatusOr<int64_t> ReactionPosition(const domain::TenantId& tenant,
                                                    std::string_view reaction) = 0;
   // Deletes request log entries and batch rows older than 7 days, at most `limit` of each.
-  virtual absl::Status Sweep(const domain::TenantId& tenant, int limit) = 0;
+  // Answers how many there were: none means that none are left.
+  virtual absl::StatusOr<int64_t> Sweep(const domain::TenantId& tenant, int limit) = 0;
 
   // True while the database answers.
   virtual bool healthy() const = 0;

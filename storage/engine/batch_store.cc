@@ -721,21 +721,27 @@ absl::StatusOr<int64_t> BatchStore::ReactionPosition(const domain::TenantId& ten
   return position;
 }
 
-absl::Status BatchStore::Sweep(const domain::TenantId& tenant, int limit) {
-  return Direct(tenant, [&](Session& session) -> absl::Status {
+absl::StatusOr<int64_t> BatchStore::Sweep(const domain::TenantId& tenant, int limit) {
+  int64_t total = 0;
+  absl::Status status = Direct(tenant, [&](Session& session) -> absl::Status {
     const int64_t before = clock_.Now().micros - kRequestLogMicros;
     const Row params = {tenant.value, tenant.value, before, static_cast<int64_t>(limit)};
     for (const auto& [table, key] :
          {std::pair("request_log", "principal, request_id"), std::pair("batches", "batch_id")}) {
-      absl::StatusOr<int64_t> deleted = session.Execute(
-          Concat("DELETE FROM ", table, " WHERE tenant_id = :p1 AND (", key, ") IN (SELECT ", key,
-                 " FROM ", table,
-                 " WHERE tenant_id = :p2 AND create_time < :p3 ORDER BY create_time LIMIT :p4)"),
-          params);
-      if (!deleted.ok()) return deleted.status();
+      ASSIGN_OR_RETURN(
+          int64_t deleted,
+          session.Execute(
+              Concat(
+                  "DELETE FROM ", table, " WHERE tenant_id = :p1 AND (", key, ") IN (SELECT ", key,
+                  " FROM ", table,
+                  " WHERE tenant_id = :p2 AND create_time < :p3 ORDER BY create_time LIMIT :p4)"),
+              params));
+      total += deleted;
     }
     return absl::OkStatus();
   });
+  if (!status.ok()) return status;
+  return total;
 }
 
 void BatchStore::PauseWrites() {

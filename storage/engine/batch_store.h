@@ -56,7 +56,7 @@ class BatchStore final : public Store {
       int64_t old_position, int64_t new_position) override;
   absl::StatusOr<int64_t> ReactionPosition(const domain::TenantId& tenant,
                                            std::string_view reaction) override;
-  absl::Status Sweep(const domain::TenantId& tenant, int limit) override;
+  absl::StatusOr<int64_t> Sweep(const domain::TenantId& tenant, int limit) override;
   bool healthy() const override { return healthy_.load(); }
   void Stop() override;
   void PauseWrites() override;
