@@ -150,6 +150,7 @@ CallKind LeadClient::Funnels(int64_t leads) {
   kind.stub = &generic_;
   kind.method = "/relais.v1.InsightService/GetFunnel";
   kind.again = true;
+  kind.deadline = std::chrono::minutes(4);  // it reads every lead
   kind.request = [] { return v1::GetFunnelRequest().SerializeAsString(); };
   kind.check = Checked<v1::GetFunnelRequest, v1::Funnel>([leads](const v1::GetFunnelRequest&,
                                                                  const v1::Funnel& reply) {

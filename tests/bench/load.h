@@ -22,6 +22,7 @@ struct CallKind {
   std::string method;                    // "/package.Service/Method"
   std::function<std::string()> request;  // the next one, serialised
   bool again = false;                    // requests may be sent more than once
+  std::chrono::seconds deadline{0};      // of each call; 0: the server's own
   // What is wrong with a reply; empty: nothing. Asked for the first and for every 1000th reply.
   std::function<std::string(const std::string& request, const std::string& reply)> check;
 };

@@ -75,7 +75,7 @@ void Measure(Ground& ground, const ServerProcess& server, const ScalePoint& base
       run.points.push_back(point);
     } catch (const std::exception& error) {
       Note("NOT MEASURED: " + std::string(error.what()));
-      run.left_out.push_back(what + ": " + error.what());
+      run.left_out.push_back(error.what());
       run.failed = true;
     }
   }
