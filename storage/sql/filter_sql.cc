@@ -126,6 +126,15 @@ class FilterCompiler {
     return Concat(alias_, ".", operand.field->column, suffix);
   }
 
+  // The column of a comparison. SQLite takes any range for selective: it would rather read by the
+  // range's index and sort what may be most of the table than read in the order of the list and
+  // stop after a page. A unary plus keeps the index of a range out of it.
+  std::string Compared(const FilterCompare& n) const {
+    const bool range = n.op == FilterOp::kLess || n.op == FilterOp::kLessEqual ||
+                       n.op == FilterOp::kGreater || n.op == FilterOp::kGreaterEqual;
+    return Concat(range && !postgres() ? "+" : "", Column(n.operand));
+  }
+
   // " FROM touchpoints AS c WHERE ..." of the main row. Collections do not nest, so one alias will
   // do.
   void FromChildren(const FilterCollection& collection, const FilterNodePtr& where,
@@ -208,15 +217,15 @@ class FilterCompiler {
         return;
       case FieldType::kInt:
       case FieldType::kEnum:
-        Put(Column(n.operand), Op(n.op));
+        Put(Compared(n), Op(n.op));
         Bind(std::get<int64_t>(n.literal));
         return;
       case FieldType::kTime:
-        Put(Column(n.operand), Op(n.op));
+        Put(Compared(n), Op(n.op));
         Bind(std::get<FilterMoment>(n.literal).At(now_).micros);
         return;
       case FieldType::kText:
-        CompareText(n, Column(n.operand), n.op);
+        CompareText(n, Compared(n), n.op);
         return;
       case FieldType::kMoney:
         CompareMoney(n);

@@ -452,11 +452,17 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(FilterSqlText, PlaceholdersAreNumberedAsAsked) {
   FilterSql sql = CompileFilter(Parsed("score >= 40 AND note = \"x\""), Dialect::kSqlite, kNow);
-  EXPECT_EQ(sql.Text(), "(t.score >= :f1 AND t.note = CAST(:f2 AS TEXT))");
-  EXPECT_EQ(sql.Text(":p", 7), "(t.score >= :p7 AND t.note = CAST(:p8 AS TEXT))");
-  EXPECT_EQ(sql.Text("$"), "(t.score >= $1 AND t.note = CAST($2 AS TEXT))");
+  EXPECT_EQ(sql.Text(), "(+t.score >= :f1 AND t.note = CAST(:f2 AS TEXT))");
+  EXPECT_EQ(sql.Text(":p", 7), "(+t.score >= :p7 AND t.note = CAST(:p8 AS TEXT))");
+  EXPECT_EQ(sql.Text("$"), "(+t.score >= $1 AND t.note = CAST($2 AS TEXT))");
   EXPECT_EQ(sql.binds(), (std::vector<Cell>{Cell(int64_t{40}), Cell(std::string("x"))}));
   EXPECT_EQ(CompileFilter(Filter(), Dialect::kPostgres, kNow).Text(), "TRUE");
+}
+
+TEST(FilterSqlText, OnlySqliteIsKeptFromTheIndexOfARangeAndNotOfAnEquality) {
+  EXPECT_EQ(CompileFilter(Parsed("score < 4"), Dialect::kSqlite, kNow).Text(), "+t.score < :f1");
+  EXPECT_EQ(CompileFilter(Parsed("score = 4"), Dialect::kSqlite, kNow).Text(), "t.score = :f1");
+  EXPECT_EQ(CompileFilter(Parsed("score < 4"), Dialect::kPostgres, kNow).Text(), "t.score < :f1");
 }
 
 TEST(FilterSqlText, TablesAndIdsAreNamedByTheCaller) {
