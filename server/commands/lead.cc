@@ -154,7 +154,8 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
     return replay;
   }
 
-  Captured captured;
+  Result<Captured> result;
+  Captured& captured = result.value;
   ASSIGN_OR_RETURN(std::optional<Touchpoint> known, KnownTouchpoint(tx, command.touchpoint));
   if (known.has_value()) {
     captured.touchpoint = *known;
@@ -163,7 +164,7 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
     captured.touchpoint_known = true;
     RETURN_IF_ERROR(Remember(tx, command.once, NameOf(known->lead, known->id),
                              CaptureNote(captured.outcome, captured.matched_by)));
-    return Result<Captured>{std::move(captured)};
+    return result;
   }
 
   std::vector<domain::IdentityFinding> findings;
@@ -186,7 +187,7 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
                    domain::CaptureLead(
                        command.lead, findings,
                        {.new_id = LeadId(tx.NewId()), .now = tx.now(), .occur_time = occur_time}));
-  Lead lead = std::move(step.lead);
+  Lead& lead = step.lead;
   const bool created = step.outcome == domain::CaptureOutcome::kCreated;
   if (created) lead.create_time = tx.now();
 
@@ -229,7 +230,7 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
   captured.touchpoint = std::move(touchpoint);
   captured.outcome = step.outcome;
   captured.matched_by = step.matched_by;
-  return Result<Captured>{std::move(captured)};
+  return result;
 }
 
 // ---- UpdateLead -------------------------------------------------------------------------------

@@ -499,6 +499,11 @@ absl::StatusOr<Phone> NormalizePhone(std::string_view in, std::string_view defau
 }
 
 std::string FoldForSearch(std::string_view in) {
+  if (IsPrintableAscii(in)) {  // most names, and none of the steps below finds more in it
+    std::string folded = absl::AsciiStrToLower(std::string(in));
+    absl::RemoveExtraAsciiWhitespace(&folded);
+    return folded;
+  }
   // Marks go before the folding as well as after: folding turns the iota below into a letter.
   const auto without_marks = [](std::string_view text) {
     std::string out;

@@ -28,6 +28,11 @@ namespace relais::storage {
 // A row's state in the database and now; nullopt where there is none.
 template <class T>
 struct Slot {
+  // Not defaulted: a map would then clear all bytes of a new slot first, thousands for a lead.
+  Slot() {}  // NOLINT(modernize-use-equals-default)
+  Slot(std::optional<T> in_database, std::optional<T> now)
+      : stored(std::move(in_database)), current(std::move(now)) {}
+
   std::optional<T> stored;
   std::optional<T> current;
 };

@@ -77,11 +77,13 @@ ChangesText ChangesOf(const E& before, const E& after, bool made) {
                                         new_value, json);
       continue;
     }
-    from.clear();
     to.clear();
-    field.append(before, from);
     field.append(after, to);
-    if (from == to) continue;
+    if (!made || field.spec.type == domain::FieldType::kMoney) {
+      from.clear();
+      field.append(before, from);
+      if (from == to) continue;  // money without currency is absent, whatever its number
+    }
     event_rows_internal::AppendChange(field.spec, made ? nullptr : from.data(), to.data(), json);
   }
   event_rows_internal::Close(changes);

@@ -178,23 +178,16 @@ absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::LeadsWith(
   for (const domain::LeadId& id : ids) keys.push_back({id.value});
   ASSIGN_OR_RETURN(std::vector<Row> rows,
                    session_.SelectRows(part.table, call_.tenant, {"lead_id"}, keys, false));
-  std::unordered_map<std::string, domain::Lead> found;
-  found.reserve(rows.size());
+  std::unordered_map<std::string_view, size_t> places;  // where a lead was asked for first
+  places.reserve(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) places.try_emplace(ids[i].value, i);
   for (Row& row : rows) {
     ASSIGN_OR_RETURN(domain::Lead lead, part.Read(std::move(row)));
-    std::string id = lead.id.value;
-    found.emplace(std::move(id), std::move(lead));
+    auto place = places.find(lead.id.value);
+    if (place != places.end()) leads[place->second] = std::move(lead);
   }
-  std::unordered_map<std::string, size_t> last;  // the same lead may be asked for twice
-  for (size_t i = 0; i < ids.size(); ++i) last[ids[i].value] = i;
   for (size_t i = 0; i < ids.size(); ++i) {
-    auto it = found.find(ids[i].value);
-    if (it == found.end()) continue;
-    if (last[ids[i].value] == i) {
-      leads[i] = std::move(it->second);
-    } else {
-      leads[i] = it->second;
-    }
+    if (const size_t first = places[ids[i].value]; first != i) leads[i] = leads[first];
   }
   return leads;
 }

@@ -117,6 +117,24 @@ bool HasGrams(std::string_view term, int64_t field) {
          });
 }
 
+// Where the code points begin, and the end.
+std::vector<size_t> Starts(std::string_view text) {
+  std::vector<size_t> starts;
+  starts.reserve(text.size() + 1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) starts.push_back(i);
+  }
+  starts.push_back(text.size());
+  return starts;
+}
+
+// Of GramsOf(term), the one that it begins with; empty when there is none.
+std::string Beginning(std::string_view term) {
+  const std::string framed = Concat("^", term, "$");
+  const std::vector<size_t> starts = Starts(framed);
+  return starts.size() < 4 ? std::string() : framed.substr(0, starts[3]);
+}
+
 // Term, field, lead: the order of the key. Views of what the caller holds.
 using TermKey = std::tuple<std::string_view, int64_t, std::string_view>;
 
@@ -161,11 +179,7 @@ absl::Status RemoveTerms(Session& session, const domain::TenantId& tenant,
 
 std::vector<std::string> GramsOf(std::string_view word) {
   const std::string framed = Concat("^", word, "$");
-  std::vector<size_t> starts;  // of the code points, and the end
-  for (size_t i = 0; i < framed.size(); ++i) {
-    if ((static_cast<unsigned char>(framed[i]) & 0xC0) != 0x80) starts.push_back(i);
-  }
-  starts.push_back(framed.size());
+  const std::vector<size_t> starts = Starts(framed);
   std::vector<std::string> grams;
   for (size_t i = 0; i + 3 < starts.size(); ++i) {
     grams.push_back(framed.substr(starts[i], starts[i + 3] - starts[i]));
@@ -258,28 +272,31 @@ absl::Status ReplaceTerms(
   std::set_difference(present.begin(), present.end(), wanted.begin(), wanted.end(),
                       std::back_inserter(gone));
 
-  // Words that no lead had yet. A word is known when its first piece is there.
-  std::vector<std::string_view> terms;
+  // Words that no lead had yet. All pieces of a word come and go together, so it is known when its
+  // beginning is there.
+  std::vector<std::string_view> unknown;
   for (const auto& [term, field, lead] : added) {
-    if (HasGrams(term, field)) terms.push_back(term);
+    if (HasGrams(term, field)) unknown.push_back(term);
   }
-  SortOnce(terms);
-  std::map<std::string_view, std::vector<std::string>> grams_of;
-  for (std::string_view term : terms) {
-    if (std::vector<std::string> grams = GramsOf(term); !grams.empty()) {
-      grams_of.emplace_hint(grams_of.end(), term, std::move(grams));
+  SortOnce(unknown);
+  std::vector<Row> beginnings;
+  beginnings.reserve(unknown.size());
+  for (std::string_view term : unknown) {
+    if (std::string beginning = Beginning(term); !beginning.empty()) {
+      beginnings.push_back({std::move(beginning), std::string(term)});
     }
   }
-  std::vector<Row> first_grams;
-  first_grams.reserve(grams_of.size());
-  for (const auto& [term, grams] : grams_of) {
-    first_grams.push_back({grams.front(), std::string(term)});
-  }
-  if (!first_grams.empty()) {
+  if (!beginnings.empty()) {
     static const auto* const kByGram = new std::vector<std::string>{"gram", "term"};
     ASSIGN_OR_RETURN(std::vector<Row> known,
-                     session.SelectRows(TermGramsTable(), tenant, *kByGram, first_grams, false));
-    for (const Row& row : known) grams_of.erase(TextOf(row[2]));
+                     session.SelectRows(TermGramsTable(), tenant, *kByGram, beginnings, false));
+    std::vector<std::string_view> terms;
+    terms.reserve(known.size());
+    for (const Row& row : known) terms.push_back(TextOf(row[2]));
+    SortOnce(terms);
+    std::erase_if(unknown, [&](std::string_view term) {
+      return std::binary_search(terms.begin(), terms.end(), term);
+    });
   }
 
   std::vector<Row> rows;
@@ -293,15 +310,13 @@ absl::Status ReplaceTerms(
     row.emplace_back(std::string(lead));
   }
   if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(LeadTermsTable(), rows));
-  std::vector<std::pair<std::string_view, std::string_view>> pieces;  // gram, term: as the key
-  for (const auto& [term, grams] : grams_of) {
-    for (const std::string& gram : grams) pieces.emplace_back(gram, term);
+  std::vector<std::pair<std::string, std::string_view>> pieces;  // gram, term: as the key
+  for (std::string_view term : unknown) {
+    for (std::string& gram : GramsOf(term)) pieces.emplace_back(std::move(gram), term);
   }
   std::sort(pieces.begin(), pieces.end());
   rows.clear();
-  for (const auto& [gram, term] : pieces) {
-    rows.push_back({tenant.value, std::string(gram), std::string(term)});
-  }
+  for (const auto& [gram, term] : pieces) rows.push_back({tenant.value, gram, std::string(term)});
   if (!rows.empty()) RETURN_IF_ERROR(session.InsertRows(TermGramsTable(), rows));
   return RemoveTerms(session, tenant, gone);
 }

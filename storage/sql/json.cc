@@ -3,6 +3,7 @@
 #include <rapidjson/reader.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -94,12 +95,19 @@ void Escape(char c, std::string& out) {
   }
 }
 
+// ASCII that is written as it is.
+constexpr std::array<bool, 256> kCopied = [] {
+  std::array<bool, 256> copied{};
+  for (size_t c = 0x20; c < 0x80; ++c) copied[c] = c != '"' && c != '\\';
+  return copied;
+}();
+
 void WriteText(std::string_view text, std::string& out) {
   out.push_back('"');
   size_t copied = 0;  // everything before it is written
   for (size_t at = 0; at < text.size();) {
     const unsigned char c = static_cast<unsigned char>(text[at]);
-    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+    if (kCopied[c]) {
       ++at;
       continue;
     }

@@ -325,6 +325,16 @@ TEST(NormalizePhoneTest, AKeyIsItsOwnKeyAndFitsE164) {
   EXPECT_GT(valid, 50);
 }
 
+TEST(FoldForSearchTest, AsciiIsFoldedAsTheSameTextBesideOtherLetters) {
+  for (std::string_view text :
+       {"", " ", "Ada", "  O'Brien   &  SONS ", "a`^~_|\"\\", "A.B-c@Example.COM", "0 1  2"}) {
+    // The letter behind a blank sends the whole text the long way.
+    std::string beside = FoldForSearch(std::string(text) + " \u0111");
+    std::string folded = FoldForSearch(text);
+    EXPECT_EQ(folded.empty() ? "d" : folded + " d", beside) << text;
+  }
+}
+
 TEST(FoldForSearchTest, CaseAndDiacriticsDoNotHideAName) {
   EXPECT_EQ(FoldForSearch("\u00C9l\u00E9onore LEF\u00C8VRE"), "eleonore lefevre");
   EXPECT_EQ(FoldForSearch("E\u0301le\u0301onore"), "eleonore");
