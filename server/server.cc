@@ -68,9 +68,10 @@ absl::Status CheckKeyIsNotLost(const std::string& database, const std::string& k
                                               " does not; bring the key back from its copy"));
 }
 
+// Two at least: while one waits for the disk, the other fills its batch.
 int WritersOf(const runtime::Options& options) {
   if (options.writers > 0) return options.writers;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
+  return std::max(2, static_cast<int>(std::thread::hardware_concurrency()) / 2);
 }
 
 }  // namespace

@@ -27,8 +27,9 @@ struct Options {
   // Server reflection. Absent: on when every address is local.
   std::optional<bool> reflection;
 
-  int write_batch = 64;    // units in one transaction, 1 to 1024
-  int writers = 0;         // writer threads; 0: one for every two cores (SQLite: always one)
+  int write_batch = 128;   // units in one transaction, 1 to 1024
+  int writers = 0;         // writer threads; 0: one for every two cores, at least two
+                           // (SQLite: always one)
   int readers = 2;         // reader threads, 1 to 64
   int max_queued = 4096;   // waiting writes, and waiting reads, before calls are shed
   int max_watchers = 256;  // streams of Watch and WatchOperation at the same time
