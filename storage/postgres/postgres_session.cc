@@ -61,19 +61,6 @@ std::string_view StateOf(const PGresult* result) {
   return state == nullptr ? std::string_view() : std::string_view(state);
 }
 
-std::string_view ArrayTypeOf(ColumnType type) {
-  switch (type) {
-    case ColumnType::kUuid:
-      return "uuid[]";
-    case ColumnType::kInteger:
-      return "bigint[]";
-    case ColumnType::kText:
-    case ColumnType::kJson:  // each element is cast
-      return "text[]";
-  }
-  return "text[]";
-}
-
 // ":p3" as "$3"; "::casts" and quoted text stay.
 std::string Numbered(std::string_view sql) {
   std::string out;
@@ -161,33 +148,77 @@ class PostgresSession::Parameters {
   std::vector<std::unique_ptr<std::string>> owned_;
 };
 
-// The columns of one unnest(): each array is one parameter.
-class PostgresSession::Arrays {
+// The rows of a bulk statement as a table u(a1, a2, ...) of its FROM. Many rows go as one array a
+// column through unnest(); of the few that a lonely call makes, each value is a parameter of its
+// own, which is quicker to take apart than forty arrays of one element.
+class PostgresSession::RowSource {
  public:
-  // The expression that is the element: "u.a3", "u.a3::jsonb".
+  explicit RowSource(size_t rows) : values_(rows <= kFewRows ? rows : 0) {}
+
+  // Adds a column; the cells live until the statement is sent. Answers the expression that is its
+  // value: "u.a3", "u.a3::jsonb".
   absl::StatusOr<std::string> Add(ColumnType type, absl::Span<const Row> rows, size_t column) {
-    std::string array;
-    RETURN_IF_ERROR(WriteArray(type, rows, column, array));
-    params_.AddBinary(std::move(array));
-    Append(arrays_, arrays_.empty() ? "" : ", ", Placeholder(params_.size()),
-           "::", ArrayTypeOf(type));
-    Append(names_, names_.empty() ? "a" : ", a", params_.size());
-    return Concat("u.a", params_.size(), type == ColumnType::kJson ? "::jsonb" : "");
+    ++columns_;
+    Append(names_, names_.empty() ? "a" : ", a", columns_);
+    if (values_.empty()) {
+      std::string array;
+      RETURN_IF_ERROR(WriteArray(type, rows, column, array));
+      params_.AddBinary(std::move(array));
+      Append(arrays_, arrays_.empty() ? "" : ", ", Placeholder(params_.size()), "::", TypeOf(type),
+             "[]");
+    }
+    for (size_t i = 0; i < values_.size(); ++i) {
+      RETURN_IF_ERROR(params_.Add(rows[i][column]));
+      Append(values_[i], values_[i].empty() ? "" : ", ", Placeholder(params_.size()),
+             "::", TypeOf(type));
+    }
+    return Concat("u.a", columns_, type == ColumnType::kJson ? "::jsonb" : "");
   }
   // A value that all rows share.
   absl::StatusOr<std::string> Share(const Cell& cell, std::string_view type) {
     RETURN_IF_ERROR(params_.Add(cell));
     return Concat(Placeholder(params_.size()), "::", type);
   }
-  std::string From() const { return Concat("unnest(", arrays_, ") AS u(", names_, ")"); }
+  std::string From() const {
+    if (values_.empty()) return Concat("unnest(", arrays_, ") AS u(", names_, ")");
+    std::string out = "(VALUES ";
+    for (const std::string& row : values_) Append(out, &row == &values_[0] ? "(" : ", (", row, ")");
+    return Concat(out, ") AS u(", names_, ")");
+  }
+  // With u.place, from 1 on.
   std::string FromNumbered() const {
-    return Concat("unnest(", arrays_, ") WITH ORDINALITY AS u(", names_, ", place)");
+    if (values_.empty()) {
+      return Concat("unnest(", arrays_, ") WITH ORDINALITY AS u(", names_, ", place)");
+    }
+    std::string out = "(VALUES ";
+    for (size_t i = 0; i < values_.size(); ++i) {
+      Append(out, i == 0 ? "(" : ", (", values_[i], ", ", i + 1, "::bigint)");
+    }
+    return Concat(out, ") AS u(", names_, ", place)");
   }
   const Parameters& params() const { return params_; }
 
  private:
+  static constexpr size_t kFewRows = 2;
+
+  // JSON travels as text; each element is cast.
+  static std::string_view TypeOf(ColumnType type) {
+    switch (type) {
+      case ColumnType::kUuid:
+        return "uuid";
+      case ColumnType::kInteger:
+        return "bigint";
+      case ColumnType::kText:
+      case ColumnType::kJson:
+        break;
+    }
+    return "text";
+  }
+
   Parameters params_;
+  size_t columns_ = 0;
   std::string arrays_, names_;
+  std::vector<std::string> values_;  // of each row, when they are few
 };
 
 // ---- the connection -----------------------------------------------------------------------------
@@ -584,7 +615,7 @@ absl::Status PostgresSession::SendInsert(const Table& table, absl::Span<const Ro
   RETURN_IF_ERROR(transaction_.Usable());
   RETURN_IF_ERROR(CheckRows(table, rows));
   if (rows.empty()) return absl::OkStatus();
-  Arrays arrays;
+  RowSource source(rows.size());
   std::string columns, values;
   for (size_t i = 0; i < table.columns.size(); ++i) {
     // A column that no row fills, as most of a lead's are, takes no part.
@@ -592,12 +623,12 @@ absl::Status PostgresSession::SendInsert(const Table& table, absl::Span<const Ro
       continue;
     }
     Append(columns, columns.empty() ? "" : ", ", table.columns[i].name);
-    ASSIGN_OR_RETURN(std::string value, arrays.Add(table.columns[i].type, rows, i));
+    ASSIGN_OR_RETURN(std::string value, source.Add(table.columns[i].type, rows, i));
     Append(values, values.empty() ? "" : ", ", value);
   }
   return SendAndMaybeWait(Concat("INSERT INTO ", table.name, " (", columns, ") SELECT ", values,
-                                 " FROM ", arrays.From()),
-                          arrays.params(), {});
+                                 " FROM ", source.From()),
+                          source.params(), {});
 }
 
 absl::Status PostgresSession::SendUpdate(const Table& table, absl::Span<const size_t> columns,
@@ -608,30 +639,30 @@ absl::Status PostgresSession::SendUpdate(const Table& table, absl::Span<const si
   if (rows.size() != old_revisions.size()) return absl::InternalError("revisions do not match");
   ASSIGN_OR_RETURN(std::vector<size_t> changed, ColumnsToUpdate(table, columns));
   if (rows.empty()) return absl::OkStatus();
-  Arrays arrays;
+  RowSource source(rows.size());
   std::string set, where;
   for (size_t column : changed) {
-    ASSIGN_OR_RETURN(std::string value, arrays.Add(table.columns[column].type, rows, column));
+    ASSIGN_OR_RETURN(std::string value, source.Add(table.columns[column].type, rows, column));
     Append(set, set.empty() ? "" : ", ", table.columns[column].name, " = ", value);
   }
   for (size_t column : KeyColumns(table)) {
-    ASSIGN_OR_RETURN(std::string value, arrays.Add(table.columns[column].type, rows, column));
+    ASSIGN_OR_RETURN(std::string value, source.Add(table.columns[column].type, rows, column));
     Append(where, "t.", table.columns[column].name, " = ", value, " AND ");
   }
   std::vector<Row> guards;
   guards.reserve(old_revisions.size());
   for (int64_t revision : old_revisions) guards.push_back({revision});
-  ASSIGN_OR_RETURN(std::string guard, arrays.Add(ColumnType::kInteger, guards, 0));
+  ASSIGN_OR_RETURN(std::string guard, source.Add(ColumnType::kInteger, guards, 0));
   ASSIGN_OR_RETURN(std::string count,
-                   arrays.Share(Cell(static_cast<int64_t>(rows.size())), "bigint"));
+                   source.Share(Cell(static_cast<int64_t>(rows.size())), "bigint"));
   // A row that is not there any more must raise here: COMMIT may be on its way already.
   Pending pending;
   pending.guarded = &table;
   return SendAndMaybeWait(
-      Concat("WITH updated AS (UPDATE ", table.name, " AS t SET ", set, " FROM ", arrays.From(),
+      Concat("WITH updated AS (UPDATE ", table.name, " AS t SET ", set, " FROM ", source.From(),
              " WHERE ", where, "t.revision = ", guard,
              " RETURNING 1) SELECT 1 / (count(*) = ", count, ")::int FROM updated"),
-      arrays.params(), std::move(pending));
+      source.params(), std::move(pending));
 }
 
 absl::Status PostgresSession::SendEvents(const Table& events, const domain::TenantId& tenant,
@@ -640,12 +671,12 @@ absl::Status PostgresSession::SendEvents(const Table& events, const domain::Tena
   RETURN_IF_ERROR(transaction_.Usable());
   RETURN_IF_ERROR(CheckRows(events, rows));
   if (rows.empty()) return absl::InternalError("no events");
-  Arrays arrays;
+  RowSource source(rows.size());
   const Cell owner(tenant.value);
-  ASSIGN_OR_RETURN(std::string of, arrays.Share(owner, "text"));
+  ASSIGN_OR_RETURN(std::string of, source.Share(owner, "text"));
   ASSIGN_OR_RETURN(std::string count,
-                   arrays.Share(Cell(static_cast<int64_t>(rows.size())), "bigint"));
-  ASSIGN_OR_RETURN(std::string time, arrays.Share(Cell(now.micros), "bigint"));
+                   source.Share(Cell(static_cast<int64_t>(rows.size())), "bigint"));
+  ASSIGN_OR_RETURN(std::string time, source.Share(Cell(now.micros), "bigint"));
   std::string columns, values;
   for (size_t i = 0; i < events.columns.size(); ++i) {
     const std::string& name = events.columns[i].name;
@@ -656,7 +687,7 @@ absl::Status PostgresSession::SendEvents(const Table& events, const domain::Tena
                            [i](const Row& row) { return IsNull(row[i]); })) {
       continue;
     } else {
-      ASSIGN_OR_RETURN(value, arrays.Add(events.columns[i].type, rows, i));
+      ASSIGN_OR_RETURN(value, source.Add(events.columns[i].type, rows, i));
     }
     Append(columns, columns.empty() ? "" : ", ", name);
     Append(values, values.empty() ? "" : ", ", value);
@@ -670,8 +701,8 @@ absl::Status PostgresSession::SendEvents(const Table& events, const domain::Tena
              " RETURNING last_number, last_time), "
              "e AS (INSERT INTO ",
              events.name, " (", columns, ") SELECT ", values, " FROM c CROSS JOIN ",
-             arrays.FromNumbered(), ") SELECT last_number, last_time FROM c"),
-      arrays.params(), std::move(pending));
+             source.FromNumbered(), ") SELECT last_number, last_time FROM c"),
+      source.params(), std::move(pending));
 }
 
 absl::StatusOr<std::vector<std::vector<Row>>> PostgresSession::Select(
@@ -692,17 +723,17 @@ absl::Status PostgresSession::SendSelection(const domain::TenantId& tenant, Sele
   ASSIGN_OR_RETURN(std::vector<Row> distinct,
                    DistinctKeys(std::move(selection.keys), match.size()));
   if (distinct.empty()) return absl::OkStatus();
-  Arrays arrays;
+  RowSource source(distinct.size());
   std::string list, order, on;
   for (const Column& column : table.columns) {
     Append(list, list.empty() ? "t." : ", t.", column.name);
   }
   for (size_t m = 0; m < columns.size(); ++m) {
-    ASSIGN_OR_RETURN(std::string value, arrays.Add(table.columns[columns[m]].type, distinct, m));
+    ASSIGN_OR_RETURN(std::string value, source.Add(table.columns[columns[m]].type, distinct, m));
     Append(on, " AND t.", match[m], " = ", value);
   }
   const Cell owner(tenant.value);
-  ASSIGN_OR_RETURN(std::string of, arrays.Share(owner, "text"));
+  ASSIGN_OR_RETURN(std::string of, source.Share(owner, "text"));
   // Rows come in the order of the keys; when those are no key of the table, they are sorted.
   if (!std::equal(match.begin(), match.end(), table.key.begin() + 1, table.key.end())) {
     for (const std::string& name : table.key) {
@@ -715,10 +746,10 @@ absl::Status PostgresSession::SendSelection(const domain::TenantId& tenant, Sele
   pending.rows = &rows;
   pending.types = TypesOf(table);
   return Send(
-      Concat("SELECT ", list, " FROM ", arrays.From(), " CROSS JOIN LATERAL (SELECT t.* FROM ",
+      Concat("SELECT ", list, " FROM ", source.From(), " CROSS JOIN LATERAL (SELECT t.* FROM ",
              table.name, " AS t WHERE t.tenant_id = ", of, on, lock ? " FOR UPDATE" : "",
              " OFFSET 0) AS t", order),
-      arrays.params(), std::move(pending));
+      source.params(), std::move(pending));
 }
 
 }  // namespace relais::storage

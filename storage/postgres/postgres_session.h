@@ -69,7 +69,7 @@ class PostgresSession final : public Session {
  private:
   using Clock = std::chrono::steady_clock;
   class Parameters;
-  class Arrays;
+  class RowSource;
   struct Clear {
     void operator()(PGresult* result) const { PQclear(result); }
   };
