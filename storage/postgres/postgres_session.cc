@@ -47,12 +47,11 @@ constexpr char kNeedsRole[] =
     " FROM pg_roles r JOIN pg_class c ON c.oid = to_regclass('schema_migrations')"
     " WHERE r.rolname = current_user";
 
-// In an empty table one index is as good as another, and all begin with the tenant: a plan made
-// then reads the whole tenant once there is one. So plans are made anew when a session has twice as
-// many transactions behind it as at the last time, and from time to time, since others fill tables,
-// too.
+// In an empty table one index is as good as another, and all begin with the tenant: a plan made then
+// reads the whole tenant once there is one. So plans are made anew whenever a session is twice as
+// old, in transactions or in time, as when it made them, and once a minute at the least.
 constexpr int64_t kMostTransactionsPerPlan = 4096;
-constexpr auto kMostTimePerPlan = std::chrono::seconds(60);
+constexpr std::chrono::milliseconds kMostTimePerPlan{60'000};
 
 constexpr char kStaleRevision[] = "22012";  // division by zero: how a guarded UPDATE raises
 
@@ -489,7 +488,8 @@ absl::Status PostgresSession::PlanAnew() {
   const Clock::time_point now = Clock::now();
   if (++transactions_ < plan_at_transaction_ && now < plan_at_time_) return absl::OkStatus();
   plan_at_transaction_ = transactions_ + std::min(transactions_, kMostTransactionsPerPlan);
-  plan_at_time_ = now + kMostTimePerPlan;
+  plan_life_ = std::min(2 * plan_life_, kMostTimePerPlan);
+  plan_at_time_ = now + plan_life_;
   RETURN_IF_ERROR(Send("DISCARD PLANS", {}, {}));
   // A sync point ends what the server takes for one transaction: BEGIN with an isolation level must
   // be the first of its own (SQLSTATE 25001).

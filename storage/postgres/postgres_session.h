@@ -136,7 +136,8 @@ class PostgresSession final : public Session {
   int64_t next_name_ = 0;
   int64_t transactions_ = 0;
   int64_t plan_at_transaction_ = 2;
-  Clock::time_point plan_at_time_ = Clock::time_point::max();
+  std::chrono::milliseconds plan_life_{50};
+  Clock::time_point plan_at_time_ = Clock::now() + plan_life_;
   std::deque<Pending> pending_;
   int warnings_ = 0;        // since all answers were taken
   bool committed_ = false;  // COMMIT was answered with its own tag
