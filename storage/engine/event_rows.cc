@@ -44,10 +44,9 @@ void AppendValue(domain::FieldType type, const domain::Scalar* cells, std::strin
   }
 }
 
-void BeginChange(std::string_view path, std::string& json) {
-  json.append(json.empty() ? "[[" : ",[");
-  AppendJsonText(path, json);
-  json.push_back(',');
+void Begin(std::string_view beginning, std::string& json) {
+  json.push_back(json.empty() ? '[' : ',');
+  json.append(beginning);
 }
 
 absl::Status ReadChanges(std::string_view json, bool personal, std::vector<FieldChange>& out) {
@@ -94,21 +93,28 @@ Cell TextOrNull(std::string text) {
 
 namespace event_rows_internal {
 
-void AppendChange(std::string_view path, const Value& before, const Value& after,
+std::string BeginningOf(std::string_view path) {
+  std::string beginning = "[";
+  AppendJsonText(path, beginning);
+  beginning.push_back(',');
+  return beginning;
+}
+
+void AppendChange(std::string_view beginning, const Value& before, const Value& after,
                   std::string& json) {
-  BeginChange(path, json);
+  Begin(beginning, json);
   AppendJson(before, json);
   json.push_back(',');
   AppendJson(after, json);
   json.push_back(']');
 }
 
-void AppendChange(const domain::FieldSpec& spec, const domain::Scalar* before,
+void AppendChange(std::string_view beginning, domain::FieldType type, const domain::Scalar* before,
                   const domain::Scalar* after, std::string& json) {
-  BeginChange(spec.path, json);
-  AppendValue(spec.type, before, json);
+  Begin(beginning, json);
+  AppendValue(type, before, json);
   json.push_back(',');
-  AppendValue(spec.type, after, json);
+  AppendValue(type, after, json);
   json.push_back(']');
 }
 

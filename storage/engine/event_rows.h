@@ -52,10 +52,13 @@ absl::StatusOr<domain::Event> FromEventOutline(const Row& row, absl::Span<const 
 
 namespace event_rows_internal {
 
-void AppendChange(std::string_view path, const domain::Value& before, const domain::Value& after,
-                  std::string& json);
-// Of columns as Field::append gives them; `before` may be null: no value.
-void AppendChange(const domain::FieldSpec& spec, const domain::Scalar* before,
+// What a change of a path begins with: ["path",
+std::string BeginningOf(std::string_view path);
+// Adds a change to a list that is still open.
+void AppendChange(std::string_view beginning, const domain::Value& before,
+                  const domain::Value& after, std::string& json);
+// The same of columns as Field::append gives them; `before` may be null: no value.
+void AppendChange(std::string_view beginning, domain::FieldType type, const domain::Scalar* before,
                   const domain::Scalar* after, std::string& json);
 void Close(ChangesText& changes);
 
@@ -64,17 +67,27 @@ void Close(ChangesText& changes);
 template <class E>
 ChangesText ChangesOf(const E& before, const E& after, bool made) {
   constexpr size_t kUsualBytes = 512;
+  static const auto* const kBeginnings = [] {
+    auto* beginnings = new std::vector<std::string>();
+    for (const domain::Field<E>& field : domain::FieldsOf<E>()) {
+      beginnings->push_back(event_rows_internal::BeginningOf(field.spec.path));
+    }
+    return beginnings;
+  }();
   ChangesText changes;
   changes.open.reserve(kUsualBytes);
   std::vector<domain::Scalar> from, to;
-  for (const domain::Field<E>& field : domain::FieldsOf<E>()) {
+  const absl::Span<const domain::Field<E>> fields = domain::FieldsOf<E>();
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const domain::Field<E>& field = fields[i];
+    const std::string& beginning = (*kBeginnings)[i];
     if (!field.spec.history || field.same(before, after)) continue;
     std::string& json = field.spec.personal ? changes.personal : changes.open;
     if (field.append == nullptr) {
       const domain::Value old_value = field.get(before), new_value = field.get(after);
       if (old_value == new_value) continue;
-      event_rows_internal::AppendChange(field.spec.path, made ? domain::Value() : old_value,
-                                        new_value, json);
+      event_rows_internal::AppendChange(beginning, made ? domain::Value() : old_value, new_value,
+                                        json);
       continue;
     }
     to.clear();
@@ -84,7 +97,8 @@ ChangesText ChangesOf(const E& before, const E& after, bool made) {
       field.append(before, from);
       if (from == to) continue;  // money without currency is absent, whatever its number
     }
-    event_rows_internal::AppendChange(field.spec, made ? nullptr : from.data(), to.data(), json);
+    event_rows_internal::AppendChange(beginning, field.spec.type, made ? nullptr : from.data(),
+                                      to.data(), json);
   }
   event_rows_internal::Close(changes);
   return changes;

@@ -4,8 +4,10 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "absl/strings/escaping.h"
 
@@ -65,6 +67,28 @@ EVP_CIPHER_CTX* CipherContext(bool seal, std::string_view key, const unsigned ch
   return cipher;
 }
 
+// Random bytes for nonces, which are no secret, drawn for many at once: the generator's price is
+// one of calls. A forked process would go on with the same bytes, so it throws them away.
+class Nonces {
+ public:
+  static void Take(unsigned char* nonce) {
+    static const int kForks = pthread_atfork(nullptr, nullptr, [] { own_.left_ = 0; });
+    Require(kForks == 0);
+    if (own_.left_ == 0) {
+      Require(RAND_bytes(own_.bytes_, sizeof own_.bytes_) == 1);
+      own_.left_ = kMany;
+    }
+    std::memcpy(nonce, own_.bytes_ + --own_.left_ * kNonceBytes, kNonceBytes);
+  }
+
+ private:
+  static constexpr size_t kMany = 64;
+  static thread_local Nonces own_;
+  unsigned char bytes_[kMany * kNonceBytes];
+  size_t left_ = 0;
+};
+thread_local Nonces Nonces::own_;
+
 EVP_MD_CTX* DigestContext() {
   struct Context {
     Context() : digest(EVP_MD_CTX_new()) { Require(digest != nullptr); }
@@ -95,7 +119,8 @@ std::string Vault::NewKey() const {
 
 std::string Vault::Seal(std::string_view key, std::string_view plain, std::string_view context) {
   std::string out(kNonceBytes + plain.size() + kTagBytes, '\0');
-  Require(key.size() == kKeyBytes && RAND_bytes(Bytes(out), kNonceBytes) == 1);
+  Require(key.size() == kKeyBytes);
+  Nonces::Take(Bytes(out));
   EVP_CIPHER_CTX* cipher = CipherContext(true, key, Bytes(out));
   int size = 0;
   Require(EVP_EncryptUpdate(cipher, nullptr, &size, Bytes(context),

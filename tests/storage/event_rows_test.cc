@@ -2,8 +2,15 @@
 
 #include "storage/engine/event_rows.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -164,6 +171,49 @@ TEST_F(EventRowsTest, AnOutlineHoldsTheNamedChangesAndTellsOfPersonalOnes) {
   event = FromEventOutline(outline, std::vector<std::string>{"stage"});
   ASSERT_TRUE(event.ok());
   EXPECT_TRUE(event->changes.empty());
+}
+
+constexpr size_t kNonceDigits = 16;  // 12 bytes in base64
+
+std::string NonceOf(const std::string& sealed) { return sealed.substr(0, kNonceDigits); }
+
+TEST(VaultTest, NoNonceIsUsedTwice) {
+  const std::string key(kKeyBytes, 'k');
+  std::set<std::string> nonces;
+  std::mutex mutex;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) {
+        std::string nonce = NonceOf(Vault::Seal(key, "text", "context"));
+        std::lock_guard lock(mutex);
+        EXPECT_TRUE(nonces.insert(nonce).second);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(VaultTest, AForkedProcessDoesNotGoOnWithTheNoncesOfItsParent) {
+  const std::string key(kKeyBytes, 'k');
+  (void)Vault::Seal(key, "text", "context");
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const std::string nonce = NonceOf(Vault::Seal(key, "text", "context"));
+    const bool written = write(ends[1], nonce.data(), nonce.size()) == ssize_t{kNonceDigits};
+    _exit(written ? 0 : 1);
+  }
+  char other[kNonceDigits] = {};
+  EXPECT_EQ(read(ends[0], other, sizeof other), ssize_t{kNonceDigits});
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  close(ends[0]);
+  close(ends[1]);
+  EXPECT_NE(NonceOf(Vault::Seal(key, "text", "context")), std::string(other, sizeof other));
 }
 
 TEST(Sha256Test, PiecesAreDigestedAsOneText) {
