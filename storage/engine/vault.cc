@@ -69,25 +69,26 @@ EVP_CIPHER_CTX* CipherContext(bool seal, std::string_view key, const unsigned ch
 
 // Random bytes for nonces, which are no secret, drawn for many at once: the generator's price is
 // one of calls. A forked process would go on with the same bytes, so it throws them away.
-class Nonces {
- public:
-  static void Take(unsigned char* nonce) {
-    static const int kForks = pthread_atfork(nullptr, nullptr, [] { own_.left_ = 0; });
-    Require(kForks == 0);
-    if (own_.left_ == 0) {
-      Require(RAND_bytes(own_.bytes_, sizeof own_.bytes_) == 1);
-      own_.left_ = kMany;
-    }
-    std::memcpy(nonce, own_.bytes_ + --own_.left_ * kNonceBytes, kNonceBytes);
-  }
-
- private:
+struct Nonces {
   static constexpr size_t kMany = 64;
-  static thread_local Nonces own_;
-  unsigned char bytes_[kMany * kNonceBytes];
-  size_t left_ = 0;
+  unsigned char bytes[kMany * kNonceBytes];
+  size_t left = 0;
 };
-thread_local Nonces Nonces::own_;
+Nonces& OwnNonces() {
+  thread_local Nonces nonces;
+  return nonces;
+}
+void TakeNonce(unsigned char* nonce) {
+  static const int kForks = pthread_atfork(nullptr, nullptr, [] { OwnNonces().left = 0; });
+  Require(kForks == 0);
+  Nonces& own = OwnNonces();
+  if (own.left == 0) {
+    Require(RAND_bytes(own.bytes, sizeof own.bytes) == 1);
+    own.left = Nonces::kMany;
+  }
+  --own.left;
+  std::memcpy(nonce, own.bytes + own.left * kNonceBytes, kNonceBytes);
+}
 
 EVP_MD_CTX* DigestContext() {
   struct Context {
@@ -120,7 +121,7 @@ std::string Vault::NewKey() const {
 std::string Vault::Seal(std::string_view key, std::string_view plain, std::string_view context) {
   std::string out(kNonceBytes + plain.size() + kTagBytes, '\0');
   Require(key.size() == kKeyBytes);
-  Nonces::Take(Bytes(out));
+  TakeNonce(Bytes(out));
   EVP_CIPHER_CTX* cipher = CipherContext(true, key, Bytes(out));
   int size = 0;
   Require(EVP_EncryptUpdate(cipher, nullptr, &size, Bytes(context),
