@@ -322,7 +322,7 @@ struct StoreOptions {
   int max_queued_units = 4096;
   int max_queued_reads = 4096;
   int max_queued_items = 16'384;  // of long work
-  // How long a slice of long work may take while batches are written as well; 0: 10 ms on SQLite,
+  // How long a slice of long work may take while batches are written as well; 0: 5 ms on SQLite,
   // where it holds them up, 20 ms on PostgreSQL, where it is longer when there are none.
   std::chrono::microseconds slice_time{0};
   // Called on the writing thread before each transaction, with the weight of its units. Whatever it
@@ -374,7 +374,8 @@ class Store {
   virtual std::shared_ptr<void> OnCommit(std::function<void()> wake) = 0;
 
   // The search index follows the feed: replaces the terms of leads and moves the reaction's
-  // position in one transaction. FAILED_PRECONDITION when another server moved it meanwhile.
+  // position together with the last of them, so that what was not finished is done again.
+  // FAILED_PRECONDITION when another server moved it meanwhile.
   virtual absl::Status ReplaceSearchTerms(
       const domain::TenantId& tenant,
       absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads,

@@ -26,13 +26,14 @@ constexpr int64_t kMostRetryMillis = 30'000;
 constexpr auto kSweepPause = std::chrono::milliseconds(20);  // between two looks at a full queue
 // A call is let in when it would wait at most this part of the time that it has.
 constexpr int kPatience = 2;
-constexpr auto kSqliteSlice = std::chrono::milliseconds(10);
+constexpr auto kSqliteSlice = std::chrono::milliseconds(5);
 constexpr auto kPostgresSlice = std::chrono::milliseconds(20);
 // A slice delays no batch of another session but for the feed's counter, which it holds at its end,
 // so it may be longer when there was no batch for a while.
 constexpr auto kQuiet = std::chrono::milliseconds(250);
 constexpr int kQuietSlices = 5;
-constexpr int kLeastSlice = 8;                         // items
+constexpr int kLeastSlice = 8;       // items
+constexpr size_t kSearchSlice = 32;  // leads of the search index in one transaction on SQLite
 constexpr auto kSettleTime = std::chrono::seconds(5);  // to learn a commit's outcome at the most
 constexpr auto kSettlePause = std::chrono::milliseconds(50);
 constexpr auto kProbePause = std::chrono::seconds(1);  // between two looks at a lost database
@@ -685,6 +686,14 @@ absl::Status BatchStore::ReplaceSearchTerms(
     const domain::TenantId& tenant,
     absl::Span<const std::pair<domain::LeadId, std::vector<SearchTerm>>> leads,
     int64_t old_position, int64_t new_position) {
+  // Where writers exclude each other, a page of the index would hold up many batches: it is written
+  // in parts, and the position, which is what counts, moves with the last of them.
+  while (one_writer_ && leads.size() > kSearchSlice) {
+    RETURN_IF_ERROR(Direct(tenant, [&](Session& session) -> absl::Status {
+      return ReplaceTerms(session, tenant, leads.subspan(0, kSearchSlice));
+    }));
+    leads.remove_prefix(kSearchSlice);
+  }
   return Direct(tenant, [&](Session& session) -> absl::Status {
     absl::StatusOr<int64_t> moved = session.Execute(
         "UPDATE reactions SET position = :p1 WHERE tenant_id = :p2 AND name = :p3 AND "
