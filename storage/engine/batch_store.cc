@@ -127,36 +127,30 @@ template <class T>
 void BatchStore::Admit(Lane<T>& lane, std::unique_ptr<T> item, std::condition_variable& ready) {
   const steady_clock::time_point now = steady_clock::now();
   std::vector<std::unique_ptr<T>> gone;
-  absl::Status refused;
-  {
-    std::lock_guard<std::mutex> lock(write_mutex_);
-    auto admits = [&] {
-      if (!lane.queue.Admits(*item)) return false;
-      const int waiting = lane.queue.weight();
-      if (!lane.pace.Behind(waiting)) return true;
-      return lane.pace.Wait(waiting) < (item->call.deadline - now) / kPatience;
-    };
-    if (stopping_) {
-      refused = domain::StorageUnavailable(kRetryAfterMillis);
-    } else {
-      bool admitted = admits();
-      // Those whose callers have left hold room until their turn comes. To look at all of them for
-      // every call would cost more than it gives.
-      if (!admitted && now >= lane.next_sweep) {
-        lane.next_sweep = now + kSweepPause;
-        gone = lane.queue.Sweep(now);
-        admitted = admits();
-      }
-      if (admitted) {
-        lane.queue.Add(std::move(item));
-      } else {
-        refused = domain::Overloaded(RetryAfterMillis(lane.pace.Wait(lane.queue.weight())));
-      }
-    }
+  std::unique_lock<std::mutex> lock(write_mutex_);
+  auto admits = [&] {
+    if (!lane.queue.Admits(*item)) return false;
+    const int waiting = lane.queue.weight();
+    if (!lane.pace.Behind(waiting)) return true;
+    return lane.pace.Wait(waiting) < (item->call.deadline - now) / kPatience;
+  };
+  bool admitted = !stopping_ && admits();
+  // Those whose callers have left hold room until their turn comes. To look at all of them for
+  // every call would cost more than it gives.
+  if (!admitted && !stopping_ && now >= lane.next_sweep) {
+    lane.next_sweep = now + kSweepPause;
+    gone = lane.queue.Sweep(now);
+    admitted = admits();
   }
-  if (refused.ok()) {
+  if (admitted) {
+    lane.queue.Add(std::move(item));
+    lock.unlock();
     ready.notify_one();
   } else {
+    const absl::Status refused =
+        stopping_ ? domain::StorageUnavailable(kRetryAfterMillis)
+                  : domain::Overloaded(RetryAfterMillis(lane.pace.Wait(lane.queue.weight())));
+    lock.unlock();
     item->done(refused, {});
   }
   Drop(gone, kRetryAfterMillis);
