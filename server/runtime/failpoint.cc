@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -16,9 +18,18 @@ namespace {
 constexpr std::string_view kWriteDelay = "write_delay_us=";
 constexpr int64_t kMostMicros = 1'000'000;
 
-void Sleep(int64_t micros, int units) {
-  if (micros > 0) std::this_thread::sleep_for(std::chrono::microseconds(micros) * units);
-}
+// A disk that several threads wait for: it serves one at a time.
+class Disk {
+ public:
+  void Serve(int64_t micros, int units) {
+    if (micros <= 0) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::this_thread::sleep_for(std::chrono::microseconds(micros) * units);
+  }
+
+ private:
+  std::mutex mutex_;
+};
 
 }  // namespace
 
@@ -28,18 +39,19 @@ absl::StatusOr<std::function<void(int units)>> WriteDelay(std::string_view failp
              kWriteDelay, "@PATH"));
   if (!failpoint.starts_with(kWriteDelay)) return malformed;
   failpoint.remove_prefix(kWriteDelay.size());
+  auto disk = std::make_shared<Disk>();
   if (failpoint.size() > 1 && failpoint.front() == '@') {
-    return [path = std::string(failpoint.substr(1))](int units) {
+    return [disk, path = std::string(failpoint.substr(1))](int units) {
       int64_t micros = 0;
       std::ifstream(path) >> micros;
-      Sleep(std::min(micros, kMostMicros), units);
+      disk->Serve(std::min(micros, kMostMicros), units);
     };
   }
   int64_t micros = 0;
   if (!absl::SimpleAtoi(ToAbsl(failpoint), &micros) || micros < 0 || micros > kMostMicros) {
     return malformed;
   }
-  return [micros](int units) { Sleep(micros, units); };
+  return [disk, micros](int units) { disk->Serve(micros, units); };
 }
 
 }  // namespace relais::runtime
