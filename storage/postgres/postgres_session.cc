@@ -47,9 +47,9 @@ constexpr char kNeedsRole[] =
     " FROM pg_roles r JOIN pg_class c ON c.oid = to_regclass('schema_migrations')"
     " WHERE r.rolname = current_user";
 
-// In an empty table one index is as good as another, and all begin with the tenant: a plan made then
-// reads the whole tenant once there is one. So plans are made anew whenever a session is twice as
-// old, in transactions or in time, as when it made them, and once a minute at the least.
+// In an empty table one index is as good as another, and all begin with the tenant: a plan made
+// then reads the whole tenant once there is one. So plans are made anew whenever a session is twice
+// as old, in transactions or in time, as when it made them, and once a minute at the least.
 constexpr int64_t kMostTransactionsPerPlan = 4096;
 constexpr std::chrono::milliseconds kMostTimePerPlan{60'000};
 
