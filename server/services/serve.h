@@ -63,6 +63,12 @@ class Reply {
   ~Reply() = default;
 };
 
+// Requests of calls that change something.
+template <class Request>
+concept HasRequestId = requires(const Request& request) {
+  request.request_id();
+};
+
 template <class Request, class Response>
 class UnaryReactor final : public grpc::ServerUnaryReactor, public Reply<Response> {
  public:
@@ -113,9 +119,10 @@ class UnaryReactor final : public grpc::ServerUnaryReactor, public Reply<Respons
   // Handing them to a thread of its executor costs two context switches a call.
   bool InternalInlineable() override { return true; }
 
-  // Room for the request and the answer of an ordinary call, so that their parts need no
-  // allocations of their own; a call that waits in a queue holds it.
-  static constexpr size_t kMessageBytes = 4096;
+  // Room for the request, and an answer made as a message, so that their parts need no allocations
+  // of their own. Only calls that change something bring more than a few fields; a call that waits
+  // in a queue holds it.
+  static constexpr size_t kMessageBytes = HasRequestId<Request> ? 4096 : 512;
 
   Exchange exchange_;
   alignas(8) char memory_[kMessageBytes];
