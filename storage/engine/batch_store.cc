@@ -26,8 +26,7 @@ constexpr int64_t kMostRetryMillis = 30'000;
 constexpr auto kSweepPause = std::chrono::milliseconds(20);  // between two looks at a full queue
 // A call is let in when it would wait at most this part of the time that it has.
 constexpr int kPatience = 2;
-constexpr auto kSqliteSlice = std::chrono::milliseconds(5);
-constexpr auto kPostgresSlice = std::chrono::milliseconds(20);
+constexpr auto kSlice = std::chrono::milliseconds(5);
 // A slice delays no batch of another session but for the feed's counter, which it holds at its end,
 // so it may be longer when there was no batch for a while.
 constexpr auto kQuiet = std::chrono::milliseconds(250);
@@ -51,9 +50,7 @@ StoreOptions Checked(StoreOptions options, bool one_writer) {
   options.max_batch = std::max(1, options.max_batch);
   options.writer_threads = one_writer ? 1 : std::max(1, options.writer_threads);
   options.reader_threads = std::max(1, options.reader_threads);
-  if (options.slice_time.count() <= 0) {
-    options.slice_time = one_writer ? kSqliteSlice : kPostgresSlice;
-  }
+  if (options.slice_time.count() <= 0) options.slice_time = kSlice;
   return options;
 }
 

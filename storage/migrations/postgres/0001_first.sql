@@ -8,6 +8,9 @@
 -- relais_app is made here when it is missing, which takes CREATEROLE; without that right an
 -- administrator makes it first:  CREATE ROLE relais_app NOLOGIN; GRANT relais_app TO <owner>;
 --
+-- Primary keys are added after the other indexes: of indexes that look alike, as all do while a
+-- table is small, PostgreSQL takes the latest one.
+--
 -- Text compares by its bytes (COLLATE "C"), as on SQLite. Times are microseconds since 1970 in UTC.
 
 DO $$
@@ -125,8 +128,7 @@ CREATE TABLE leads (
   counters_lost_opportunities BIGINT NOT NULL,
   disqualify_reason TEXT COLLATE "C",
   create_time BIGINT NOT NULL,
-  update_time BIGINT NOT NULL,
-  PRIMARY KEY (tenant_id, lead_id)
+  update_time BIGINT NOT NULL
 ) WITH (
   -- Nearly every capture updates its lead: room for the new version on the same page, and vacuum
   -- after 2 % instead of 20 %.
@@ -143,6 +145,7 @@ CREATE INDEX leads_by_owner ON leads (tenant_id, owner, lead_id)
   WHERE owner IS NOT NULL;
 CREATE INDEX leads_due_for_score ON leads (tenant_id, next_score_time)
   WHERE next_score_time IS NOT NULL;
+ALTER TABLE leads ADD PRIMARY KEY (tenant_id, lead_id);
 
 -- Who owns an e-mail address, a phone number or an external id. kind is IdentityKind.
 CREATE TABLE lead_identities (
@@ -150,10 +153,10 @@ CREATE TABLE lead_identities (
   kind BIGINT NOT NULL,
   value TEXT COLLATE "C" NOT NULL,
   lead_id UUID NOT NULL,
-  PRIMARY KEY (tenant_id, kind, value),
   FOREIGN KEY (tenant_id, lead_id) REFERENCES leads (tenant_id, lead_id)
 );
 CREATE INDEX lead_identities_by_lead ON lead_identities (tenant_id, lead_id);
+ALTER TABLE lead_identities ADD PRIMARY KEY (tenant_id, kind, value);
 
 -- Append-only; no foreign key to leads, which would cost 15 % of the CPU of a capture.
 CREATE TABLE touchpoints (
@@ -175,8 +178,7 @@ CREATE TABLE touchpoints (
   value_currency_code TEXT COLLATE "C",
   duration_seconds BIGINT,
   properties JSONB,
-  actor TEXT COLLATE "C",
-  PRIMARY KEY (tenant_id, touchpoint_id)
+  actor TEXT COLLATE "C"
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE UNIQUE INDEX touchpoints_by_external_id ON touchpoints (tenant_id, source, external_id)
   WHERE external_id IS NOT NULL;
@@ -184,6 +186,7 @@ CREATE UNIQUE INDEX touchpoints_by_external_id ON touchpoints (tenant_id, source
 CREATE UNIQUE INDEX touchpoints_by_external_id_alone ON touchpoints (tenant_id, external_id)
   WHERE external_id IS NOT NULL AND source IS NULL;
 CREATE INDEX touchpoints_by_lead ON touchpoints (tenant_id, lead_id, occur_time, touchpoint_id);
+ALTER TABLE touchpoints ADD PRIMARY KEY (tenant_id, touchpoint_id);
 
 CREATE TABLE consents (
   tenant_id TEXT COLLATE "C" NOT NULL,
@@ -198,10 +201,10 @@ CREATE TABLE consents (
   proof TEXT COLLATE "C",
   occur_time BIGINT NOT NULL,
   create_time BIGINT NOT NULL,
-  actor TEXT COLLATE "C",
-  PRIMARY KEY (tenant_id, consent_id)
+  actor TEXT COLLATE "C"
 );
 CREATE INDEX consents_by_lead ON consents (tenant_id, lead_id, occur_time, consent_id);
+ALTER TABLE consents ADD PRIMARY KEY (tenant_id, consent_id);
 
 CREATE TABLE assessments (
   tenant_id TEXT COLLATE "C" NOT NULL,
@@ -212,10 +215,10 @@ CREATE TABLE assessments (
   author TEXT COLLATE "C",
   occur_time BIGINT NOT NULL,
   create_time BIGINT NOT NULL,
-  policy TEXT COLLATE "C",
-  PRIMARY KEY (tenant_id, assessment_id)
+  policy TEXT COLLATE "C"
 );
 CREATE INDEX assessments_by_lead ON assessments (tenant_id, lead_id, occur_time, assessment_id);
+ALTER TABLE assessments ADD PRIMARY KEY (tenant_id, assessment_id);
 
 CREATE TABLE opportunities (
   tenant_id TEXT COLLATE "C" NOT NULL,
@@ -252,12 +255,12 @@ CREATE TABLE opportunities (
   reopen_count BIGINT NOT NULL,
   create_time BIGINT NOT NULL,
   update_time BIGINT NOT NULL,
-  PRIMARY KEY (tenant_id, opportunity_id),
   FOREIGN KEY (tenant_id, lead_id) REFERENCES leads (tenant_id, lead_id)
 );
 CREATE INDEX opportunities_by_lead ON opportunities (tenant_id, lead_id);
 CREATE INDEX opportunities_by_create_time ON opportunities (tenant_id, create_time, opportunity_id);
 CREATE INDEX opportunities_by_close_time ON opportunities (tenant_id, state, close_time);
+ALTER TABLE opportunities ADD PRIMARY KEY (tenant_id, opportunity_id);
 
 -- Ids of other systems.
 CREATE TABLE opportunity_keys (
@@ -265,10 +268,10 @@ CREATE TABLE opportunity_keys (
   system TEXT COLLATE "C" NOT NULL,
   external_id TEXT COLLATE "C" NOT NULL,
   opportunity_id UUID NOT NULL,
-  PRIMARY KEY (tenant_id, system, external_id),
   FOREIGN KEY (tenant_id, opportunity_id) REFERENCES opportunities (tenant_id, opportunity_id)
 );
 CREATE INDEX opportunity_keys_by_opportunity ON opportunity_keys (tenant_id, opportunity_id);
+ALTER TABLE opportunity_keys ADD PRIMARY KEY (tenant_id, system, external_id);
 
 CREATE TABLE users (
   tenant_id TEXT COLLATE "C" NOT NULL,
@@ -375,12 +378,12 @@ CREATE TABLE events (
   reason TEXT COLLATE "C",
   changes TEXT COLLATE "C" NOT NULL,
   sealed TEXT COLLATE "C",
-  digest TEXT COLLATE "C" NOT NULL,
-  PRIMARY KEY (tenant_id, number)
+  digest TEXT COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX events_by_lead ON events (tenant_id, lead_id, number)
   WHERE lead_id IS NOT NULL;
 CREATE INDEX events_by_record_time ON events USING brin (record_time);
+ALTER TABLE events ADD PRIMARY KEY (tenant_id, number);
 
 -- What a request id has done, so that a repetition answers the same. digest is a keyed HMAC.
 CREATE TABLE request_log (
