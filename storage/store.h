@@ -322,8 +322,8 @@ struct StoreOptions {
   int max_queued_units = 4096;
   int max_queued_reads = 4096;
   int max_queued_items = 16'384;  // of long work
-  // How long a slice of long work may take while batches are written as well; 0: 5 ms. On PostgreSQL
-  // it is longer when there are none.
+  // How long a slice of long work may take while batches are written as well; 0: 5 ms. On
+  // PostgreSQL it is longer when there are none.
   std::chrono::microseconds slice_time{0};
   // Called on the writing thread before each transaction, with the weight of its units. Whatever it
   // does slows storage down: the way of tests and of relaisd's failpoint to a slow disk.
