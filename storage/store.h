@@ -322,9 +322,11 @@ struct StoreOptions {
   int max_queued_units = 4096;
   int max_queued_reads = 4096;
   int max_queued_items = 16'384;  // of long work
-  // How long a slice of long work may take while batches are written as well; 0: 5 ms. On
+  // How long a slice of long work may take while batches are written as well, more than 0. On
   // PostgreSQL it is longer when there are none.
-  std::chrono::microseconds slice_time{0};
+  std::chrono::microseconds slice_time{5'000};
+  // Between two looks at a database that is away.
+  std::chrono::milliseconds probe_pause{1'000};
   // Called on the writing thread before each transaction, with the weight of its units. Whatever it
   // does slows storage down: the way of tests and of relaisd's failpoint to a slow disk.
   std::function<void(int units)> before_transaction;

@@ -26,7 +26,6 @@ constexpr int64_t kMostRetryMillis = 30'000;
 constexpr auto kSweepPause = std::chrono::milliseconds(20);  // between two looks at a full queue
 // A call is let in when it would wait at most this part of the time that it has.
 constexpr int kPatience = 2;
-constexpr auto kSlice = std::chrono::milliseconds(5);
 // A slice delays no batch of another session but for the feed's counter, which it holds at its end,
 // so it may be longer when there was no batch for a while.
 constexpr auto kQuiet = std::chrono::milliseconds(250);
@@ -35,7 +34,6 @@ constexpr int kLeastSlice = 8;       // items
 constexpr size_t kSearchSlice = 32;  // leads of the search index in one transaction on SQLite
 constexpr auto kSettleTime = std::chrono::seconds(5);  // to learn a commit's outcome at the most
 constexpr auto kSettlePause = std::chrono::milliseconds(50);
-constexpr auto kProbePause = std::chrono::seconds(1);  // between two looks at a lost database
 const domain::TenantId kProbeTenant("default");
 constexpr int64_t kRequestLogMicros = 7 * domain::kMicrosPerDay;  // contract: kept for 7 days
 
@@ -50,7 +48,6 @@ StoreOptions Checked(StoreOptions options, bool one_writer) {
   options.max_batch = std::max(1, options.max_batch);
   options.writer_threads = one_writer ? 1 : std::max(1, options.writer_threads);
   options.reader_threads = std::max(1, options.reader_threads);
-  if (options.slice_time.count() <= 0) options.slice_time = kSlice;
   return options;
 }
 
@@ -390,11 +387,14 @@ absl::Status BatchStore::RunRead(const Call& call, const ReadBody& body) {
 void BatchStore::ProbeLoop() {
   std::unique_lock<std::mutex> lock(probe_mutex_);
   while (!probe_stopping_) {
-    probe_ready_.wait_for(lock, kProbePause);
+    probe_ready_.wait_for(lock, options_.probe_pause);
     if (probe_stopping_ || healthy_.load()) continue;
     absl::StatusOr<std::unique_ptr<Session>> session = readers_pool_.Take();
     if (!session.ok()) continue;
-    if ((*session)->Begin(kProbeTenant, TransactionMode::kRead).ok()) healthy_.store(true);
+    // Begin alone need not reach the database.
+    absl::Status status = (*session)->Begin(kProbeTenant, TransactionMode::kRead);
+    if (status.ok()) status = (*session)->Execute("SELECT 1", {}).status();
+    if (status.ok()) healthy_.store(true);
     (*session)->Rollback();
     readers_pool_.Give(*std::move(session));
   }

@@ -20,6 +20,10 @@ struct Faults {
   std::atomic<int> answers_lost{0};     // committed; the connection breaks before the answer
   std::atomic<int> commits_lost{0};     // rolled back; the connection breaks before the answer
   std::atomic<int> beginnings_lost{0};  // the connection breaks at BEGIN
+  // Every statement breaks its connection, BEGIN excepted: PostgreSQL sends that along with the
+  // first statement.
+  std::atomic<bool> away{false};
+  std::atomic<int> statements_lost{0};        // counted while it is away
   std::atomic<bool> breaks_on_poison{false};  // inserting a row that holds kPoison is INTERNAL
 
   static constexpr char kPoison[] = "poison@example.com";
@@ -72,10 +76,12 @@ class FaultySession final : public storage::Session {
   absl::StatusOr<std::vector<storage::Row>> Query(
       std::string_view sql, absl::Span<const storage::Cell> params,
       absl::Span<const storage::ColumnType> types) override {
+    if (faults_.away) return LoseStatement();
     return session_->Query(sql, params, types);
   }
   absl::StatusOr<int64_t> Execute(std::string_view sql,
                                   absl::Span<const storage::Cell> params) override {
+    if (faults_.away) return LoseStatement();
     return session_->Execute(sql, params);
   }
 
@@ -108,6 +114,7 @@ class FaultySession final : public storage::Session {
   absl::Status failure() const override { return failure_.ok() ? session_->failure() : failure_; }
   absl::StatusOr<std::vector<std::vector<storage::Row>>> Select(
       const domain::TenantId& tenant, std::vector<storage::Selection> selections) override {
+    if (faults_.away) return LoseStatement();
     return session_->Select(tenant, std::move(selections));
   }
   bool healthy() const override { return !lost_ && session_->healthy(); }
@@ -116,6 +123,11 @@ class FaultySession final : public storage::Session {
   absl::Status Lose(std::string_view what) {
     lost_ = true;
     return storage::LostError(what);
+  }
+
+  absl::Status LoseStatement() {
+    ++faults_.statements_lost;
+    return Lose("a statement");
   }
 
   std::unique_ptr<storage::Session> session_;
