@@ -192,16 +192,16 @@ HmacKey::HmacKey(std::string_view key)
 }
 
 std::string HmacKey::Of(const std::string_view* parts, size_t count) const {
-  thread_local const Context context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  thread_local const Context kContext(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   std::array<unsigned char, kHashBytes> hash{};
-  EVP_MD_CTX_copy_ex(context.get(), inner_.get());
+  EVP_MD_CTX_copy_ex(kContext.get(), inner_.get());
   for (size_t i = 0; i < count; ++i) {
-    EVP_DigestUpdate(context.get(), parts[i].data(), parts[i].size());
+    EVP_DigestUpdate(kContext.get(), parts[i].data(), parts[i].size());
   }
-  EVP_DigestFinal_ex(context.get(), hash.data(), nullptr);
-  EVP_MD_CTX_copy_ex(context.get(), outer_.get());
-  EVP_DigestUpdate(context.get(), hash.data(), hash.size());
-  EVP_DigestFinal_ex(context.get(), hash.data(), nullptr);
+  EVP_DigestFinal_ex(kContext.get(), hash.data(), nullptr);
+  EVP_MD_CTX_copy_ex(kContext.get(), outer_.get());
+  EVP_DigestUpdate(kContext.get(), hash.data(), hash.size());
+  EVP_DigestFinal_ex(kContext.get(), hash.data(), nullptr);
   return std::string(reinterpret_cast<const char*>(hash.data()), hash.size());
 }
 

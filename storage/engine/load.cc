@@ -130,8 +130,8 @@ class Loader {
     ASSIGN_OR_RETURN(std::vector<Row> rows,
                      session_.SelectRows(TableOf<E>(), tenant_, {column}, keys, lock));
     entities.reserve(rows.size());
-    for (const Row& row : rows) {
-      ASSIGN_OR_RETURN(E entity, FromRow<E>(row));
+    for (Row& row : rows) {
+      ASSIGN_OR_RETURN(E entity, FromRow<E>(std::move(row)));
       entities.push_back(std::move(entity));
     }
     return entities;
@@ -143,8 +143,9 @@ class Loader {
     ASSIGN_OR_RETURN(std::vector<E> entities, Select<E>(column, unknown, lock));
     for (const std::string& id : unknown) map_.map<E>()[id];
     for (E& entity : entities) {
-      std::string id = entity.id.value;
-      map_.map<E>()[id] = {entity, std::move(entity)};
+      Slot<E>& slot = map_.map<E>()[entity.id.value];
+      slot.stored = entity;
+      slot.current = std::move(entity);
     }
     return absl::OkStatus();
   }
@@ -169,9 +170,11 @@ class Loader {
       }
     }
     for (E& child : children) {
-      std::string id = child.id.value;
-      index[child.lead.value].push_back(id);
-      map_.map<E>().try_emplace(id, Slot<E>{child, std::move(child)});
+      index[child.lead.value].push_back(child.id.value);
+      auto [known, made] = map_.map<E>().try_emplace(child.id.value);
+      if (!made) continue;
+      known->second.stored = child;
+      known->second.current = std::move(child);
     }
     return absl::OkStatus();
   }
@@ -218,8 +221,8 @@ class Loader {
       map_.requests[{std::string(TextOf(row[1])), record.request_id}] = {record, record};
     }
     TakeIdentities(rows[1], found);
-    for (const Row& row : rows[2]) {
-      ASSIGN_OR_RETURN(domain::Touchpoint touchpoint, FromRow<domain::Touchpoint>(row));
+    for (Row& row : rows[2]) {
+      ASSIGN_OR_RETURN(domain::Touchpoint touchpoint, FromRow<domain::Touchpoint>(std::move(row)));
       std::string id = touchpoint.id.value;
       map_.touchpoint_keys[{touchpoint.source, touchpoint.external_id}] = {id, id};
       map_.map<domain::Touchpoint>().try_emplace(id,
@@ -362,8 +365,8 @@ class Loader {
     ASSIGN_OR_RETURN(std::vector<std::vector<Row>> rows,
                      session_.Select(tenant_, std::move(selections)));
     for (const std::string& id : ids) map_.map<domain::Lead>()[id];
-    for (const Row& row : rows[0]) {
-      ASSIGN_OR_RETURN(domain::Lead lead, FromRow<domain::Lead>(row));
+    for (Row& row : rows[0]) {
+      ASSIGN_OR_RETURN(domain::Lead lead, FromRow<domain::Lead>(std::move(row)));
       Slot<domain::Lead>& slot = map_.map<domain::Lead>()[lead.id.value];
       slot.stored = lead;
       slot.current = std::move(lead);

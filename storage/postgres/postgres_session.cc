@@ -295,7 +295,8 @@ absl::StatusOr<PostgresSession::Statement> PostgresSession::Find(std::string_vie
     statements_.splice(statements_.begin(), statements_, found->second);
     return statements_.begin();
   }
-  if (statements_.size() >= kStatementCacheSize) DropOne();
+  // Not for the end of a transaction that may have failed: closing would fail with it.
+  if (statements_.size() >= kStatementCacheSize && transaction_.open()) DropOne();
   statements_.push_front({std::string(sql), Concat("s", next_name_++), false});
   const Statement statement = statements_.begin();
   by_sql_.emplace(statement->sql, statement);
@@ -313,9 +314,6 @@ absl::StatusOr<PostgresSession::Statement> PostgresSession::Find(std::string_vie
 void PostgresSession::DropOne() {
   const Statement last = std::prev(statements_.end());
   if (!last->ready) return;  // its answers are still to come
-  Pending pending;
-  pending.kind = Pending::Kind::kClose;
-  pending.closed = last->name;
   if (PQsendQueryParams(connection_, Concat("DEALLOCATE ", last->name).c_str(), 0, nullptr, nullptr,
                         nullptr, nullptr, 0) == 0) {
     return;
@@ -324,7 +322,7 @@ void PostgresSession::DropOne() {
   for (Pending& waiting : pending_) {
     if (waiting.statement == last) waiting.statement.reset();
   }
-  pending_.push_back(std::move(pending));
+  pending_.emplace_back();
   by_sql_.erase(last->sql);
   statements_.erase(last);
 }

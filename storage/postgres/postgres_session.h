@@ -84,10 +84,9 @@ class PostgresSession final : public Session {
 
   // One answer to come.
   struct Pending {
-    enum class Kind : uint8_t { kPrepare, kStatement, kCommit, kClose, kSync };
+    enum class Kind : uint8_t { kPrepare, kStatement, kCommit, kSync };
     Kind kind = Kind::kStatement;
     std::optional<Statement> statement;  // for errors
-    std::string closed;                  // kClose: the statement's name
     std::vector<ColumnType> types;       // of the columns, when rows are wanted
     std::vector<Row>* rows = nullptr;
     int64_t* affected = nullptr;
