@@ -28,8 +28,9 @@ constexpr auto kSweepPause = std::chrono::milliseconds(20);  // between two look
 constexpr int kPatience = 2;
 // A slice delays no batch of another session but for the feed's counter, which it holds at its end,
 // so it may be longer when there was no batch for a while.
-constexpr auto kQuiet = std::chrono::milliseconds(250);
 constexpr int kQuietSlices = 5;
+constexpr int kRest = 3;  // times what a slice took, between two of them while batches are written
+constexpr auto kMostRest = std::chrono::milliseconds(50);
 constexpr int kLeastSlice = 8;       // items
 constexpr size_t kSearchSlice = 32;  // leads of the search index in one transaction on SQLite
 constexpr auto kSettleTime = std::chrono::seconds(5);  // to learn a commit's outcome at the most
@@ -237,7 +238,10 @@ void BatchStore::WriterLoop(Duty duty) {
     int weight = 0;
     for (const std::unique_ptr<Unit>& unit : turn.units) weight += unit->weight;
     if (weight > 0) RunBatch(std::move(turn.units));
-    if (turn.long_unit != nullptr) RunSlice(std::move(turn.long_unit));
+    if (turn.long_unit != nullptr) {
+      RunSlice(std::move(turn.long_unit));
+      if (duty == Duty::kLongWork) Rest(steady_clock::now() - begin);
+    }
     if (weight > 0) {
       std::lock_guard<std::mutex> lock(write_mutex_);
       batches_.pace.Learn(weight, steady_clock::now() - begin);
@@ -245,13 +249,21 @@ void BatchStore::WriterLoop(Duty duty) {
   }
 }
 
+// Slices one after the other would take a processor from the batches, and the feed's counter every
+// time they want it.
+void BatchStore::Rest(steady_clock::duration after) {
+  std::unique_lock<std::mutex> lock(write_mutex_);
+  if (Quiet()) return;
+  long_ready_.wait_for(lock, kRest * std::min<steady_clock::duration>(after, kMostRest),
+                       [this] { return stopping_; });
+}
+
 int BatchStore::SliceOf(const LongUnit& unit) {
   const int left = unit.work.items - unit.next;
   if (unit.whole) return left;
   std::lock_guard<std::mutex> lock(write_mutex_);
-  const bool quiet = !one_writer_ && steady_clock::now() - last_batch_ > kQuiet;
   const double fit = std::chrono::duration<double>(options_.slice_time) *
-                     (quiet ? kQuietSlices : 1) /
+                     (!one_writer_ && Quiet() ? kQuietSlices : 1) /
                      std::chrono::duration<double>(long_work_.pace.Batch());
   return static_cast<int>(std::clamp<double>(fit, std::min(kLeastSlice, left), left));
 }

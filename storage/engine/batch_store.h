@@ -122,6 +122,11 @@ class BatchStore final : public Store {
   Turn NextTurn(Duty duty);
   void RunSlice(std::unique_ptr<LongUnit> unit);
   int SliceOf(const LongUnit& unit);
+  // True when there was no batch for a while; under write_mutex_.
+  static constexpr std::chrono::milliseconds kQuiet{250};
+  bool Quiet() const { return std::chrono::steady_clock::now() - last_batch_ > kQuiet; }
+  // The pause of the writer of long work after a slice.
+  void Rest(std::chrono::steady_clock::duration after);
   template <class T>
   static void Drop(const std::vector<std::unique_ptr<T>>& items, int64_t retry_after_millis);
   void AddRead(ReadTask task);
