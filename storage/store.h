@@ -42,6 +42,7 @@
 #include "absl/types/span.h"
 #include "server/domain/builtin.h"
 #include "server/domain/clock.h"
+#include "server/domain/configuration.h"
 #include "server/domain/directory.h"
 #include "server/domain/enums.h"
 #include "server/domain/event.h"
@@ -70,7 +71,8 @@ enum LoadPlan : uint32_t {
   kLeadOnly = 0,
   kAssessments = 1,    // all assessments of the lead
   kOpportunities = 2,  // all opportunities of the lead
-  kIdentities = 4      // the owners of the lead's present identities
+  kIdentities = 4,     // the owners of the lead's present identities
+  kTouchpoints = 8     // all touchpoints of the lead
 };
 
 // The keys a unit will touch. A key that leads to nothing is remembered as absent.
@@ -93,6 +95,9 @@ class Keys {
   Keys& TeamKey(std::string kind, std::string value);
   Keys& Import(const domain::ImportId& id);
   Keys& Operation(const domain::OperationId& id);
+  // All documents of a kind of configuration. A unit with such a key waits for the batches under
+  // way, of all servers, and holds up those that come: configuration changes rarely.
+  Keys& Configuration(domain::ConfigKind kind);
   // The request log's entry of the calling principal, and the resource it made. Empty ids are
   // ignored.
   Keys& Request(std::string request_id);
@@ -105,6 +110,7 @@ class Keys {
   std::vector<std::pair<std::string, std::string>> touchpoint_keys;
   std::vector<std::string> touchpoints, consents, users, teams, imports, operations, requests;
   std::vector<std::pair<std::string, std::string>> user_keys, team_keys;
+  std::vector<domain::ConfigKind> configurations;
 };
 
 // One entry of the request log.
@@ -124,6 +130,8 @@ class WriteTxn {
 
   virtual const Call& call() const = 0;
   virtual domain::Timestamp now() const = 0;
+  // What is in force since before the batch: a change that a unit of the same batch makes counts
+  // from the next batch on.
   virtual const domain::Config& config() const = 0;
   // A fresh UUIDv7; the n-th call of a unit answers the same id each time the body is rerun.
   virtual std::string NewId() = 0;
@@ -157,6 +165,11 @@ class WriteTxn {
   virtual absl::StatusOr<std::vector<domain::Assessment>> Assessments(const domain::LeadId& id) = 0;
   virtual absl::StatusOr<std::vector<domain::Opportunity>> Opportunities(
       const domain::LeadId& id) = 0;
+  // The one thing that may be read without its key: a lead's evidence is counted anew only when the
+  // rules that it is judged by have changed since it was judged, which no caller can know before.
+  virtual absl::StatusOr<std::vector<domain::Touchpoint>> Touchpoints(const domain::LeadId& id) = 0;
+  // Every revision of every document of the kind, by name and version. Needs the key.
+  virtual absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) = 0;
 
   // Keeps the new state of an entity and appends one event that holds the difference to the state
   // before. An entity that was not found before is inserted (`revision` is set to 1), else its
@@ -168,6 +181,8 @@ class WriteTxn {
   virtual absl::Status Keep(domain::Team& team, const domain::EventDraft& draft) = 0;
   virtual absl::Status Keep(domain::Import& import, const domain::EventDraft& draft) = 0;
   virtual absl::Status Keep(domain::Operation& operation, const domain::EventDraft& draft) = 0;
+  // Of a document that is no draft, before or after, also moves the tenant's config_version.
+  virtual absl::Status Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) = 0;
   // Append-only entities.
   virtual absl::Status Keep(const domain::Touchpoint& touchpoint,
                             const domain::EventDraft& draft) = 0;
@@ -265,7 +280,11 @@ class ReadTxn {
 
   virtual const Call& call() const = 0;
   virtual domain::Timestamp now() const = 0;
+  // What is in force in this snapshot. Read when it is first asked for; when that fails, the
+  // transaction is at its end and so is the read, whatever its body answers.
   virtual const domain::Config& config() const = 0;
+  // As WriteTxn::Configurations.
+  virtual absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) = 0;
 
   // In the order asked; nullopt where there is none.
   virtual absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetLeads(

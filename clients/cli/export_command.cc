@@ -34,6 +34,7 @@ const std::vector<std::string>& DefaultColumns() {
                                                             "estimated_value",
                                                             "score",
                                                             "grade",
+                                                            "score_band",
                                                             "owner",
                                                             "consents",
                                                             "labels",

@@ -203,6 +203,7 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
   }
   Touchpoint touchpoint = Completed(tx, command.touchpoint, lead.id, occur_time);
   const domain::CompiledModel& model = tx.config().model(lead.market);
+  RETURN_IF_ERROR(CountEvidence(tx, lead, model));
   RETURN_IF_ERROR(domain::ApplyTouchpoint(lead, touchpoint, model, tx.now()));
   RETURN_IF_ERROR(domain::Rescore(lead, model, tx.now()));
 
@@ -253,7 +254,7 @@ absl::StatusOr<Result<Lead>> Run(WriteTxn& tx, const UpdateLeadCommand& command)
   domain::KeepNameComposed(before.person, lead.person);
   RETURN_IF_ERROR(CheckStillSomebody(lead));
   RETURN_IF_ERROR(MoveIdentities(tx, before, lead));
-  RETURN_IF_ERROR(domain::Rescore(lead, tx.config().model(lead.market), tx.now()));
+  RETURN_IF_ERROR(RescoreLead(tx, lead));
   RETURN_IF_ERROR(tx.Keep(
       lead,
       {.type = EventType::kLeadUpdated, .occur_time = tx.now(), .rule_version = lead.score_model}));
@@ -289,6 +290,7 @@ absl::StatusOr<Result<Recorded>> Run(WriteTxn& tx, const RecordTouchpointCommand
   RETURN_IF_ERROR(domain::CheckOccurTime("touchpoint.occur_time", occur_time, tx.now()));
   Touchpoint touchpoint = Completed(tx, command.touchpoint, lead.id, occur_time);
   const domain::CompiledModel& model = tx.config().model(lead.market);
+  RETURN_IF_ERROR(CountEvidence(tx, lead, model));
   RETURN_IF_ERROR(domain::ApplyTouchpoint(lead, touchpoint, model, tx.now()));
   RETURN_IF_ERROR(domain::Rescore(lead, model, tx.now()));
   RETURN_IF_ERROR(tx.Keep(lead, {.type = EventType::kLeadUpdated,
@@ -320,7 +322,7 @@ absl::StatusOr<Result<Lead>> Run(WriteTxn& tx, const AssignLeadCommand& command)
     lead.owner = NameOf(*command.owner);
     RETURN_IF_ERROR(CheckAssignable(tx, lead.owner, "owner"));
   }
-  RETURN_IF_ERROR(domain::Rescore(lead, tx.config().model(lead.market), tx.now()));
+  RETURN_IF_ERROR(RescoreLead(tx, lead));
   RETURN_IF_ERROR(tx.Keep(
       lead, {.type = EventType::kLeadAssigned, .occur_time = tx.now(), .reason = command.reason}));
   RETURN_IF_ERROR(Remember(tx, command.once, NameOf(lead.id)));
@@ -355,7 +357,7 @@ absl::StatusOr<Result<domain::Consent>> Run(WriteTxn& tx, const SetConsentComman
   consent.actor = tx.call().principal;
   RETURN_IF_ERROR(domain::CheckOccurTime("consent.occur_time", consent.occur_time, tx.now()));
   domain::ApplyConsent(lead, consent);
-  RETURN_IF_ERROR(domain::Rescore(lead, tx.config().model(lead.market), tx.now()));
+  RETURN_IF_ERROR(RescoreLead(tx, lead));
   RETURN_IF_ERROR(tx.Keep(lead, {.type = EventType::kLeadUpdated,
                                  .occur_time = consent.occur_time,
                                  .basis = NameOf(lead.id, consent.id)}));

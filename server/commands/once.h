@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "server/commands/commands.h"
 #include "server/domain/faults.h"
+#include "server/domain/scoring.h"
 #include "server/domain/status_macros.h"
 #include "storage/store.h"
 
@@ -50,6 +51,27 @@ inline absl::StatusOr<domain::Opportunity> GetOpportunity(storage::WriteTxn& tx,
                                                           const domain::OpportunityId& id) {
   return Existing(tx.FindOpportunity(id), "Opportunity", NameOf(id));
 }
+// The evidence of a lead that was judged by another revision so far is counted anew. Before what a
+// step adds to it.
+inline absl::Status CountEvidence(storage::WriteTxn& tx, domain::Lead& lead,
+                                  const domain::CompiledModel& model) {
+  if (lead.score_model.empty() || lead.score_model == model.versioned_name()) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(std::vector<domain::Touchpoint> touchpoints, tx.Touchpoints(lead.id));
+  lead.score_state = domain::EvidenceOf(model, touchpoints, tx.now()).Format();
+  lead.score_model = model.versioned_name();
+  return absl::OkStatus();
+}
+
+// Rescores a lead under the model of its market, at the end of a step that may have moved its
+// score.
+inline absl::Status RescoreLead(storage::WriteTxn& tx, domain::Lead& lead) {
+  const domain::CompiledModel& model = tx.config().model(lead.market);
+  RETURN_IF_ERROR(CountEvidence(tx, lead, model));
+  return domain::Rescore(lead, model, tx.now());
+}
+
 // A user who may be given something: exists and is not archived. `field` names the reference.
 inline absl::Status CheckAssignable(storage::WriteTxn& tx, const std::string& name,
                                     std::string_view field) {

@@ -65,7 +65,7 @@ absl::Status KeepStep(WriteTxn& tx, domain::NegotiationStep& step, EventType typ
                       const domain::TransitionContext& context) {
   domain::EventDraft draft = domain::TransitionDraft(context, NameOf(step.opportunity.id));
   if (!step.lead_moved) draft.type = EventType::kLeadUpdated;
-  RETURN_IF_ERROR(domain::Rescore(step.lead, tx.config().model(step.lead.market), tx.now()));
+  RETURN_IF_ERROR(RescoreLead(tx, step.lead));
   RETURN_IF_ERROR(
       tx.Keep(step.opportunity,
               {.type = type, .occur_time = context.occur_time, .reason = context.reason}));

@@ -93,7 +93,7 @@ absl::StatusOr<Result<Lead>> Run(WriteTxn& tx, const LeadStepCommand& command) {
       break;
     }
   }
-  RETURN_IF_ERROR(domain::Rescore(lead, tx.config().model(lead.market), tx.now()));
+  RETURN_IF_ERROR(RescoreLead(tx, lead));
   RETURN_IF_ERROR(tx.Keep(lead, draft));
   RETURN_IF_ERROR(Remember(tx, command.once, NameOf(lead.id)));
   return Result<Lead>{std::move(lead)};

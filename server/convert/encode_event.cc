@@ -7,6 +7,7 @@
 #include "server/convert/encode.h"
 #include "server/convert/page_token.h"
 #include "server/domain/concat.h"
+#include "server/domain/configuration.h"
 #include "server/domain/filter_text.h"
 #include "server/domain/ids.h"
 
@@ -42,6 +43,10 @@ const domain::FieldSpec* SpecOf(std::string_view subject, std::string_view path)
   if (collection == domain::TeamTag::kCollection) return FindSpec<domain::Team>(path);
   if (collection == domain::ImportTag::kCollection) return FindSpec<domain::Import>(path);
   if (collection == domain::OperationTag::kCollection) return FindSpec<domain::Operation>(path);
+  for (domain::ConfigKind kind :
+       {domain::ConfigKind::kScoringModel, domain::ConfigKind::kQualificationPolicy}) {
+    if (collection == domain::CollectionOf(kind)) return FindSpec<domain::ConfigDocument>(path);
+  }
   return nullptr;
 }
 

@@ -190,6 +190,7 @@ void PutFields(WireWriter& out, const domain::Lead& in) {
     PutEntry(out, Lead::kConsentTimesFieldNumber, key,
              [&](int at) { Put(out, at, domain::Timestamp{micros}); });
   }
+  PutEnum(out, Lead::kScoreBandFieldNumber, in.score_band);
 }
 
 void PutFields(WireWriter& out, const domain::Touchpoint& in) {

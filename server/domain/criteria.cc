@@ -12,6 +12,8 @@
 namespace relais::domain {
 namespace {
 
+constexpr int64_t kSure = 100;  // percent
+
 template <Enumeration E>
 std::string EnumText(E value) {
   return static_cast<int64_t>(value) == 0 ? std::string() : std::string(NameOf(value));
@@ -113,6 +115,11 @@ std::string Describe(const UnmetCriterion& unmet, const Criterion& criterion) {
       return "not met";
     case Unmet::kExpired:
       return Concat("expired on ", DayText(DayOf(*unmet.expire_time)));
+    case Unmet::kUnsure:
+      return Concat("met with too little confidence: at least ", criterion.min_confidence_percent,
+                    " percent are asked for");
+    case Unmet::kWeight:
+      break;
   }
   return "";
 }
@@ -122,9 +129,15 @@ std::optional<UnmetCriterion> Judge(const Criterion& criterion, const CurrentAns
   UnmetCriterion unmet{.criterion = criterion.id};
   if (current != nullptr && current->answer.state == CriterionState::kMet) {
     const std::optional<Timestamp>& expiry = current->answer.expire_time;
-    if (!expiry.has_value() || at < *expiry) return std::nullopt;
-    unmet.why = Unmet::kExpired;
-    unmet.expire_time = expiry;
+    if (expiry.has_value() && at >= *expiry) {
+      unmet.why = Unmet::kExpired;
+      unmet.expire_time = expiry;
+    } else if (current->answer.confidence_percent.value_or(kSure) <
+               criterion.min_confidence_percent) {
+      unmet.why = Unmet::kUnsure;
+    } else {
+      return std::nullopt;
+    }
   } else if (current != nullptr && current->answer.state == CriterionState::kNotMet) {
     unmet.why = Unmet::kNotMet;
   }
@@ -133,15 +146,33 @@ std::optional<UnmetCriterion> Judge(const Criterion& criterion, const CurrentAns
 }
 
 std::vector<UnmetCriterion> Judge(const QualificationPolicy& policy,
-                                  const std::map<std::string, CurrentAnswer>& current,
-                                  Timestamp at) {
+                                  const std::map<std::string, CurrentAnswer>& current, Timestamp at,
+                                  QualificationRound last) {
   std::vector<UnmetCriterion> unmet;
+  // Of each round, the weight of what is met, and what else would add to it.
+  std::map<QualificationRound, int64_t> reached;
+  std::map<QualificationRound, std::string> missing_weights;
   for (const Criterion& criterion : policy.criteria) {
-    if (!criterion.required) continue;
+    if (criterion.round > last) continue;
     auto found = current.find(criterion.id);
     std::optional<UnmetCriterion> missing =
         Judge(criterion, found == current.end() ? nullptr : &found->second, at);
-    if (missing.has_value()) unmet.push_back(*std::move(missing));
+    if (!missing.has_value()) {
+      reached[criterion.round] += criterion.weight;
+    } else if (criterion.required) {
+      unmet.push_back(*std::move(missing));
+    } else if (criterion.weight > 0) {
+      std::string& list = missing_weights[criterion.round];
+      Append(list, list.empty() ? "" : ", ", criterion.id, " ", criterion.weight);
+    }
+  }
+  for (auto [round, least] : {std::pair(QualificationRound::kMarketing, policy.marketing_weight),
+                              std::pair(QualificationRound::kSales, policy.sales_weight)}) {
+    if (round > last || reached[round] >= least) continue;
+    unmet.push_back({.criterion = std::string(NameOf(round)),
+                     .why = Unmet::kWeight,
+                     .description = Concat("weighted criteria reach ", reached[round], " of ",
+                                           least, "; not met: ", missing_weights[round])});
   }
   return unmet;
 }
@@ -294,9 +325,49 @@ absl::StatusOr<std::map<std::string, CurrentAnswer>> CurrentAnswers(
 
 absl::StatusOr<std::vector<UnmetCriterion>> CheckCriteria(const QualificationPolicy& policy,
                                                           absl::Span<const Assessment> assessments,
-                                                          Timestamp at) {
+                                                          Timestamp at, QualificationRound round) {
   ASSIGN_OR_RETURN(auto current, CurrentAnswers(assessments, at));
-  return Judge(policy, current, at);
+  return Judge(policy, current, at, round);
+}
+
+absl::Status CheckPolicy(const QualificationPolicy& policy) {
+  std::vector<FieldViolation> violations;
+  auto say = [&](std::string field, std::string description) {
+    violations.push_back({std::move(field), std::move(description)});
+  };
+  auto range = [&](std::string field, int64_t value, int64_t least, int64_t most) {
+    if (value < least || value > most) {
+      say(std::move(field), Concat("must be ", least, " to ", most));
+    }
+  };
+  if (policy.criteria.empty() || policy.criteria.size() > kMaxCriteria) {
+    say("criteria", Concat("must hold 1 to ", kMaxCriteria, " criteria"));
+  }
+  std::set<std::string> ids;
+  std::map<QualificationRound, int64_t> weights;
+  for (size_t i = 0; i < policy.criteria.size(); ++i) {
+    const Criterion& criterion = policy.criteria[i];
+    const std::string path = Concat("criteria[", i, "].");
+    if (!criterion.id.empty() && !ids.insert(criterion.id).second) {
+      say(path + "criterion", "is used twice");
+    }
+    range(path + "valid_days", criterion.valid_days, 0, kMaxValidDays);
+    range(path + "min_confidence_percent", criterion.min_confidence_percent, 0, kSure);
+    if (criterion.required && criterion.weight != 0) {
+      say(path + "weight", "must be 0: a required criterion is not weighed");
+    } else {
+      range(path + "weight", criterion.weight, 0, kMaxWeight);
+    }
+    if (!criterion.required) weights[criterion.round] += criterion.weight;
+  }
+  for (auto [field, round, least] :
+       {std::tuple("marketing_weight", QualificationRound::kMarketing, policy.marketing_weight),
+        std::tuple("sales_weight", QualificationRound::kSales, policy.sales_weight)}) {
+    if (least < 0 || least > weights[round]) {
+      say(field, Concat("must be 0 to ", weights[round], ", the sum of the weights of its round"));
+    }
+  }
+  return violations.empty() ? absl::OkStatus() : InvalidFields(std::move(violations));
 }
 
 absl::StatusOr<QualifyOutcome> Qualify(const Lead& lead, absl::Span<const Assessment> assessments,
@@ -305,12 +376,13 @@ absl::StatusOr<QualifyOutcome> Qualify(const Lead& lead, absl::Span<const Assess
   // The stage first: a lead that cannot be qualified at all should not be told to answer questions.
   ASSIGN_OR_RETURN(Lead prospect, Transit(lead, Trigger::kQualifyLead, context));
   ASSIGN_OR_RETURN(auto current, CurrentAnswers(assessments, context.occur_time));
-  std::vector<UnmetCriterion> unmet = Judge(policy, current, context.occur_time);
+  std::vector<UnmetCriterion> unmet =
+      Judge(policy, current, context.occur_time, QualificationRound::kSales);
   if (!unmet.empty()) {
     std::vector<PreconditionViolation> violations;
     for (UnmetCriterion& missing : unmet) {
-      violations.push_back(
-          {"CRITERION", std::move(missing.criterion), std::move(missing.description)});
+      violations.push_back({missing.why == Unmet::kWeight ? "WEIGHT" : "CRITERION",
+                            std::move(missing.criterion), std::move(missing.description)});
     }
     std::string message =
         Concat(violations.size(), violations.size() == 1 ? " criterion" : " criteria", " of ",

@@ -54,6 +54,10 @@ struct Criterion {
   bool required = false;
   std::string question;
   int64_t valid_days = 0;  // 0: an answer never expires by itself
+  // MARKETING before a lead is handed to sales, SALES before it becomes a prospect.
+  QualificationRound round = QualificationRound::kSales;
+  int64_t weight = 0;                  // 1 to 100 where it is not required; 0 where it is
+  int64_t min_confidence_percent = 0;  // an answer that is less sure is not met; 0 to 100
 };
 
 struct QualificationPolicy {
@@ -63,6 +67,8 @@ struct QualificationPolicy {
   int64_t revision = 1;
   std::vector<Criterion> criteria;
   bool built_in = false;
+  // Least sum of the weights of those weighted criteria of a round that are met; 0: none needed.
+  int64_t marketing_weight = 0, sales_weight = 0;
 
   std::string name() const;                                 // "qualificationPolicies/bant"
   std::string versioned_name() const;                       // "qualificationPolicies/bant@1"
@@ -102,19 +108,28 @@ struct CurrentAnswer {
 absl::StatusOr<std::map<std::string, CurrentAnswer>> CurrentAnswers(
     absl::Span<const Assessment> assessments, Timestamp at);
 
-enum class Unmet : int8_t { kUnknown, kNotMet, kExpired };
+enum class Unmet : int8_t { kUnknown, kNotMet, kExpired, kUnsure, kWeight };
 
 struct UnmetCriterion {
-  std::string criterion;
+  std::string criterion;  // of kWeight the round: "MARKETING"
   Unmet why = Unmet::kUnknown;
   std::optional<Timestamp> expire_time = {};  // kExpired only
   std::string description = {};               // "unknown: ...", "not met", "expired on 2026-01-31"
 };
 
-// The required criteria that are not met at `at`, in the policy's order. INTERNAL as above.
-absl::StatusOr<std::vector<UnmetCriterion>> CheckCriteria(const QualificationPolicy& policy,
-                                                          absl::Span<const Assessment> assessments,
-                                                          Timestamp at);
+// What keeps a lead from passing the rounds up to `round` at `at`: the required criteria that are
+// not met, in the policy's order, then each round whose weights do not reach its sum. INTERNAL as
+// above.
+absl::StatusOr<std::vector<UnmetCriterion>> CheckCriteria(
+    const QualificationPolicy& policy, absl::Span<const Assessment> assessments, Timestamp at,
+    QualificationRound round = QualificationRound::kSales);
+
+// A policy's own rules, with paths such as "criteria[2].criterion"; INVALID_ARGUMENT with every
+// violation.
+absl::Status CheckPolicy(const QualificationPolicy& policy);
+inline constexpr size_t kMaxCriteria = 50;
+inline constexpr int64_t kMaxValidDays = 3650;
+inline constexpr int64_t kMaxWeight = 100;
 
 struct QualifyOutcome {
   Lead lead;

@@ -130,6 +130,18 @@ const EnumNames& EnumTraits<AssessmentSource>::names() {
   return kEnum;
 }
 
+const EnumNames& EnumTraits<ScoreBand>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "CURIOUS", "WARM", "READY"};
+  static constexpr EnumNames kEnum = Names("ScoreBand", kNames);
+  return kEnum;
+}
+
+const EnumNames& EnumTraits<QualificationRound>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "MARKETING", "SALES"};
+  static constexpr EnumNames kEnum = Names("QualificationRound", kNames);
+  return kEnum;
+}
+
 const EnumNames& EnumTraits<ScoreDimension>::names() {
   static constexpr std::string_view kNames[] = {"UNSPECIFIED", "FIT", "ENGAGEMENT", "INTENT"};
   static constexpr EnumNames kEnum = Names("ScoreDimension", kNames);
@@ -179,13 +191,27 @@ const EnumNames& EnumTraits<OperationState>::names() {
   return kEnum;
 }
 
+const EnumNames& EnumTraits<ConfigKind>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "SCORING_MODEL",
+                                                "QUALIFICATION_POLICY"};
+  static constexpr EnumNames kEnum = Names("ConfigKind", kNames);
+  return kEnum;
+}
+
+const EnumNames& EnumTraits<RevisionState>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "DRAFT", "ACTIVE", "RETIRED",
+                                                "ARCHIVED"};
+  static constexpr EnumNames kEnum = Names("RevisionState", kNames);
+  return kEnum;
+}
+
 const EnumNames& EnumTraits<EventType>::names() {
   static constexpr std::string_view kNames[] = {
-      "UNSPECIFIED",          "LEAD_CREATED",        "LEAD_UPDATED",      "LEAD_TRANSITIONED",
-      "LEAD_ASSIGNED",        "TOUCHPOINT_RECORDED", "CONSENT_SET",       "LEAD_ASSESSED",
-      "OPPORTUNITY_CREATED",  "OPPORTUNITY_UPDATED", "OPPORTUNITY_MOVED", "OPPORTUNITY_CLOSED",
-      "OPPORTUNITY_REOPENED", "USER_CHANGED",        "TEAM_CHANGED",      "IMPORT_CHANGED",
-      "OPERATION_CHANGED",    "LEAD_RESCORED"};
+      "UNSPECIFIED",          "LEAD_CREATED",        "LEAD_UPDATED",         "LEAD_TRANSITIONED",
+      "LEAD_ASSIGNED",        "TOUCHPOINT_RECORDED", "CONSENT_SET",          "LEAD_ASSESSED",
+      "OPPORTUNITY_CREATED",  "OPPORTUNITY_UPDATED", "OPPORTUNITY_MOVED",    "OPPORTUNITY_CLOSED",
+      "OPPORTUNITY_REOPENED", "USER_CHANGED",        "TEAM_CHANGED",         "IMPORT_CHANGED",
+      "OPERATION_CHANGED",    "LEAD_RESCORED",       "CONFIGURATION_CHANGED"};
   static constexpr EnumNames kEnum = Names("EventType", kNames);
   return kEnum;
 }

@@ -91,6 +91,8 @@ enum class AuthorityRole : int8_t {
 };
 enum class NeedSeverity : int8_t { kUnspecified, kLow, kMedium, kHigh, kCritical };
 enum class AssessmentSource : int8_t { kUnspecified, kPerson, kForm, kImport, kModel };
+enum class ScoreBand : int8_t { kUnspecified, kCurious, kWarm, kReady };
+enum class QualificationRound : int8_t { kUnspecified, kMarketing, kSales };
 enum class ScoreDimension : int8_t { kUnspecified, kFit, kEngagement, kIntent };
 enum class OpportunityState : int8_t { kUnspecified, kOpen, kWon, kLost };
 enum class CloseOutcome : int8_t { kUnspecified, kWon, kLost };
@@ -99,6 +101,10 @@ enum class CaptureOutcome : int8_t { kUnspecified, kCreated, kMatched };
 enum class ImportState : int8_t { kUnspecified, kRunning, kCompleted, kCancelled };
 enum class ImportRowOutcome : int8_t { kUnspecified, kDone, kUnchanged, kFailed };
 enum class OperationState : int8_t { kUnspecified, kRunning, kSucceeded, kFailed, kCancelled };
+// What a stored document of configuration is (domain/configuration.h). Kept in the database: a
+// number is never given another meaning.
+enum class ConfigKind : int8_t { kUnspecified, kScoringModel, kQualificationPolicy };
+enum class RevisionState : int8_t { kUnspecified, kDraft, kActive, kRetired, kArchived };
 enum class EventType : int8_t {
   kUnspecified,
   kLeadCreated,
@@ -117,7 +123,8 @@ enum class EventType : int8_t {
   kTeamChanged,
   kImportChanged,
   kOperationChanged,
-  kLeadRescored
+  kLeadRescored,
+  kConfigurationChanged
 };
 
 #define RELAIS_ENUM_NAMES(E)         \
@@ -139,6 +146,8 @@ RELAIS_ENUM_NAMES(CriterionKind);
 RELAIS_ENUM_NAMES(AuthorityRole);
 RELAIS_ENUM_NAMES(NeedSeverity);
 RELAIS_ENUM_NAMES(AssessmentSource);
+RELAIS_ENUM_NAMES(ScoreBand);
+RELAIS_ENUM_NAMES(QualificationRound);
 RELAIS_ENUM_NAMES(ScoreDimension);
 RELAIS_ENUM_NAMES(OpportunityState);
 RELAIS_ENUM_NAMES(CloseOutcome);
@@ -147,6 +156,8 @@ RELAIS_ENUM_NAMES(CaptureOutcome);
 RELAIS_ENUM_NAMES(ImportState);
 RELAIS_ENUM_NAMES(ImportRowOutcome);
 RELAIS_ENUM_NAMES(OperationState);
+RELAIS_ENUM_NAMES(ConfigKind);
+RELAIS_ENUM_NAMES(RevisionState);
 RELAIS_ENUM_NAMES(EventType);
 #undef RELAIS_ENUM_NAMES
 

@@ -53,7 +53,7 @@ enum class FieldType : uint8_t {
   kTextList,    // JSON array of text
   kTextMap,     // JSON object, text to text
   kRecordList,  // JSON array of objects with text members
-  kBlob,        // opaque text owned by the domain; not filterable
+  kBlob,        // opaque text, or any Value as a document, owned by the domain; not filterable
 };
 
 struct FieldSpec {
@@ -109,6 +109,7 @@ inline Value ToValue(bool v) { return Value(v); }
 inline Value ToValue(int64_t v) { return Value(v); }
 inline Value ToValue(const std::string& v) { return v.empty() ? Value() : Value(v); }
 inline Value ToValue(Timestamp v) { return Value(v); }
+inline Value ToValue(const Value& v) { return v; }
 inline Value ToValue(const Money& v) { return v.currency_code.empty() ? Value() : Value(v); }
 inline Value ToValue(Enumeration auto v) {
   return static_cast<int64_t>(v) == 0 ? Value() : Value(static_cast<int64_t>(v));
@@ -135,6 +136,7 @@ inline void FromValue(const Value& v, std::string& out) {
 inline void FromValue(const Value& v, Timestamp& out) {
   out = v.if_time() ? *v.if_time() : Timestamp{};
 }
+inline void FromValue(const Value& v, Value& out) { out = v; }
 inline void FromValue(const Value& v, Money& out) { out = v.if_money() ? *v.if_money() : Money{}; }
 template <Enumeration T>
 void FromValue(const Value& v, T& out) {
@@ -287,6 +289,10 @@ struct FieldTypeOf<std::vector<std::string>> {
 template <>
 struct FieldTypeOf<std::map<std::string, std::string>> {
   static constexpr FieldType kType = FieldType::kTextMap;
+};
+template <>
+struct FieldTypeOf<Value> {
+  static constexpr FieldType kType = FieldType::kBlob;
 };
 template <class T>
 struct FieldTypeOf<std::optional<T>> : FieldTypeOf<T> {};

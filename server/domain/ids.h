@@ -56,6 +56,9 @@ struct ImportTag {
 struct OperationTag {
   static constexpr std::string_view kCollection = "operations";
 };
+struct ConfigDocumentTag {
+  static constexpr std::string_view kCollection = "configDocuments";
+};
 
 using TenantId = Id<TenantTag>;  // the one id that is a short word, not a UUID: "default"
 using LeadId = Id<LeadTag>;
@@ -67,6 +70,7 @@ using UserId = Id<UserTag>;
 using TeamId = Id<TeamTag>;
 using ImportId = Id<ImportTag>;
 using OperationId = Id<OperationTag>;
+using ConfigDocumentId = Id<ConfigDocumentTag>;
 
 // "leads/0190...": the resource name of a top-level resource.
 template <class Tag>

@@ -117,6 +117,8 @@ absl::Span<const Field<Lead>> FieldsOf<Lead>() {
       MakeField<Lead>(
           "grade", [](auto& e) -> auto& { return e.grade; }),
       MakeField<Lead>(
+          "score_band", [](auto& e) -> auto& { return e.score_band; }),
+      MakeField<Lead>(
           "score_model", [](auto& e) -> auto& { return e.score_model; }),
       MakeField<Lead>("score_state", [](auto& e) -> auto& { return e.score_state; },
                       {.type = FieldType::kBlob, .history = false, .filterable = false}),

@@ -101,6 +101,7 @@ struct Lead {
 
   int64_t score = 0, fit_score = 0, engagement_score = 0, intent_score = 0;
   std::string grade;
+  ScoreBand score_band = ScoreBand::kUnspecified;
   std::string score_model;  // scoringModels/{id}@{revision}
   std::string score_state;  // counts of evidence per rule and day; owned by scoring.h
   std::optional<Timestamp> next_score_time;

@@ -97,12 +97,52 @@ struct Sums {
   friend bool operator==(const Sums&, const Sums&) = default;
 };
 
+// Points as they add up: by dimension, those of groups before their caps.
+class Tally {
+ public:
+  explicit Tally(const CompiledModel& model)
+      : model_(&model), groups_(model.group_dimensions().size()) {}
+
+  void Add(const Rule& rule, int64_t points) {
+    if (rule.group < 0) {
+      sums_.Of(rule.spec->dimension) += points;
+    } else {
+      groups_[static_cast<size_t>(rule.group)] += points;
+    }
+  }
+  Sums Total() const {
+    Sums total = sums_;
+    for (size_t i = 0; i < groups_.size(); ++i) {
+      total.Of(model_->group_dimensions()[i]) += Held(i);
+    }
+    return total;
+  }
+  std::vector<GroupCut> Cuts() const {
+    std::vector<GroupCut> cuts;
+    for (size_t i = 0; i < groups_.size(); ++i) {
+      if (Held(i) == groups_[i]) continue;
+      cuts.push_back({&model_->model().groups[i], groups_[i], Held(i) - groups_[i]});
+    }
+    return cuts;
+  }
+
+ private:
+  int64_t Held(size_t group) const {
+    const int64_t cap = model_->model().groups[group].cap_points;
+    return std::clamp(groups_[group], -cap, cap);
+  }
+
+  const CompiledModel* model_;
+  Sums sums_;
+  std::vector<int64_t> groups_;
+};
+
 // One touchpoint rule that has evidence, as the days pass.
 class Fading {
  public:
   Fading(const Rule& rule, const Days& days) : rule_(&rule), days_(&days) {}
 
-  ScoreDimension dimension() const { return rule_->spec->dimension; }
+  const Rule& rule() const { return *rule_; }
 
   int64_t PointsOn(int64_t day) const {
     return Capped(*rule_->spec, UncappedPoints(*rule_, *days_, day));
@@ -149,11 +189,13 @@ int64_t UncappedPointsNow(const Rule& rule, const FilterSubject& lead, const Sco
   return UncappedPoints(rule, *days, DayOf(now));
 }
 
-std::optional<int64_t> NextChangeDay(const std::vector<Fading>& fading, int64_t today) {
+// `fixed` are the points that do not depend on the day.
+std::optional<int64_t> NextChangeDay(const Tally& fixed, const std::vector<Fading>& fading,
+                                     int64_t today) {
   auto sums_on = [&](int64_t day) {
-    Sums sums;
-    for (const Fading& rule : fading) sums.Of(rule.dimension()) += rule.PointsOn(day);
-    return sums;
+    Tally tally = fixed;
+    for (const Fading& rule : fading) tally.Add(rule.rule(), rule.PointsOn(day));
+    return tally.Total();
   };
   Sums now = sums_on(today);
   int64_t day = today;
@@ -164,7 +206,8 @@ std::optional<int64_t> NextChangeDay(const std::vector<Fading>& fading, int64_t 
       if (change.has_value() && (!next.has_value() || *change < *next)) next = change;
     }
     if (!next.has_value()) return std::nullopt;
-    // Two rules of one dimension may cancel each other out on the day they both change.
+    // Two rules of one dimension may cancel each other out on the day they both change, and a group
+    // may stay at its cap.
     if (sums_on(*next) != now) return next;
     day = *next;
   }
@@ -227,14 +270,23 @@ class ModelCheck {
 
 }  // namespace
 
+ScoreBand ScoringModel::band(int64_t score) const {
+  const bool given = warm_points != 0 || ready_points != 0;
+  const int64_t ready = given ? ready_points : threshold_points;
+  const int64_t warm = given ? warm_points : (threshold_points + 1) / 2;
+  if (score >= ready) return ScoreBand::kReady;
+  return score >= warm ? ScoreBand::kWarm : ScoreBand::kCurious;
+}
+
 std::string ScoringModel::name() const { return Concat("scoringModels/", id); }
 
 std::string ScoringModel::versioned_name() const { return Concat(name(), "@", revision); }
 
 const FilterSchema& LeadRuleSchema() {
-  static const auto* const kSchema = new FilterSchema(SchemaWithout<Lead>(
-      {"score", "fit_score", "engagement_score", "intent_score", "grade", "score_model",
-       "next_score_time", "milestones.marketing_qualified_time", "create_time", "update_time"}));
+  static const auto* const kSchema = new FilterSchema(
+      SchemaWithout<Lead>({"score", "fit_score", "engagement_score", "intent_score", "grade",
+                           "score_band", "score_model", "next_score_time",
+                           "milestones.marketing_qualified_time", "create_time", "update_time"}));
   return *kSchema;
 }
 
@@ -271,6 +323,26 @@ absl::StatusOr<std::shared_ptr<const CompiledModel>> CompiledModel::Compile(Scor
   }
   check.Bounds("grade_bounds.fit", spec.fit_bounds);
   check.Bounds("grade_bounds.engagement", spec.engagement_bounds);
+  check.Range("threshold_points", spec.threshold_points, -kMaxBoundPoints, kMaxBoundPoints);
+  if ((spec.warm_points != 0 || spec.ready_points != 0) && spec.warm_points >= spec.ready_points) {
+    check.Say("band_bounds.warm", "must be below ready");
+  }
+  check.Range("band_bounds.warm", spec.warm_points, -kMaxBoundPoints, kMaxBoundPoints);
+  check.Range("band_bounds.ready", spec.ready_points, -kMaxBoundPoints, kMaxBoundPoints);
+  if (spec.groups.size() > kMaxGroups) {
+    check.Say("groups", Concat("must hold at most ", kMaxGroups, " groups"));
+  }
+  std::map<std::string, int> groups;
+  for (size_t i = 0; i < spec.groups.size(); ++i) {
+    const std::string path = Concat("groups[", i, "].");
+    if (!IsRuleId(spec.groups[i].id)) {
+      check.Say(path + "group", "must be 1 to 63 lower-case letters, digits and underscores");
+    } else if (!groups.emplace(spec.groups[i].id, static_cast<int>(i)).second) {
+      check.Say(path + "group", "is used twice");
+    }
+    check.Range(path + "cap_points", spec.groups[i].cap_points, 1, kMaxRulePoints * kMaxRulePoints);
+  }
+  compiled->group_dimensions_.assign(spec.groups.size(), ScoreDimension::kUnspecified);
   std::set<std::string> ids;
   for (size_t i = 0; i < spec.rules.size(); ++i) {
     const ScoringRule& rule = spec.rules[i];
@@ -286,12 +358,27 @@ absl::StatusOr<std::shared_ptr<const CompiledModel>> CompiledModel::Compile(Scor
     if (rule.points == 0) check.Say(path + "points", "must not be 0");
     check.Range(path + "points", rule.points, -kMaxRulePoints, kMaxRulePoints);
     check.Range(path + "cap_points", rule.cap_points, 0, kMaxRulePoints * kMaxRulePoints);
+    int group = -1;
+    if (!rule.group.empty()) {
+      auto found = groups.find(rule.group);
+      if (found == groups.end()) {
+        check.Say(path + "group", "names no group of the model");
+      } else {
+        group = found->second;
+        ScoreDimension& dimension = compiled->group_dimensions_[static_cast<size_t>(group)];
+        if (dimension == ScoreDimension::kUnspecified) dimension = rule.dimension;
+        if (dimension != rule.dimension) {
+          check.Say(path + "dimension", "must be that of the other rules of its group");
+        }
+      }
+    }
     bool on_touchpoints = !rule.touchpoint_filter.empty();
     if (on_touchpoints == !rule.lead_filter.empty()) {
       check.Say(path + "touchpoint_filter", "either it or lead_filter must be given, not both");
       continue;
     }
-    Rule out{.spec = &rule, .on_touchpoints = on_touchpoints, .filter = {}, .decay = {}};
+    Rule out{
+        .spec = &rule, .on_touchpoints = on_touchpoints, .filter = {}, .decay = {}, .group = group};
     if (on_touchpoints) {
       out.filter =
           check.Parse(path + "touchpoint_filter", rule.touchpoint_filter, TouchpointRuleSchema());
@@ -310,7 +397,15 @@ absl::StatusOr<std::shared_ptr<const CompiledModel>> CompiledModel::Compile(Scor
     }
     compiled->rules_.push_back(std::move(out));
   }
+  for (size_t i = 0; i < spec.groups.size(); ++i) {
+    const std::string& id = spec.groups[i].id;
+    if (std::none_of(spec.rules.begin(), spec.rules.end(),
+                     [&](const ScoringRule& rule) { return rule.group == id; })) {
+      check.Say(Concat("groups[", i, "].group"), "has no rule");
+    }
+  }
   RETURN_IF_ERROR(check.status());
+  compiled->versioned_name_ = spec.versioned_name();
   return compiled;
 }
 
@@ -371,6 +466,14 @@ void AddTouchpoint(const CompiledModel& model, const Touchpoint& touchpoint, Sco
   }
 }
 
+ScoreState EvidenceOf(const CompiledModel& model, absl::Span<const Touchpoint> touchpoints,
+                      Timestamp now) {
+  ScoreState state;
+  for (const Touchpoint& touchpoint : touchpoints) AddTouchpoint(model, touchpoint, state);
+  Prune(model, now, state);
+  return state;
+}
+
 void Prune(const CompiledModel& model, Timestamp now, ScoreState& state) {
   const absl::Span<const Rule> rules = model.rules();
   for (auto it = state.counts.begin(); it != state.counts.end();) {
@@ -389,18 +492,20 @@ namespace {
 struct Shown {
   int64_t score = 0;
   std::string grade;
+  ScoreBand band = ScoreBand::kUnspecified;
   bool marketing_qualified = false;
   std::optional<Timestamp> next_score_time;
 };
-Shown ShownOf(const CompiledModel& model, const Sums& sums, const std::vector<Fading>& fading,
-              Timestamp now) {
+Shown ShownOf(const CompiledModel& model, const Sums& sums, const Tally& fixed,
+              const std::vector<Fading>& fading, Timestamp now) {
   const ScoringModel& spec = model.model();
   Shown shown;
   shown.score = sums.total();
   shown.grade = GradeOf(spec, sums.fit, sums.engagement + sums.intent);
+  shown.band = spec.band(shown.score);
   shown.marketing_qualified = shown.score >= spec.threshold_points;
   // Rules on the lead do not depend on time, so that only evidence can move the sums.
-  if (std::optional<int64_t> day = NextChangeDay(fading, DayOf(now))) {
+  if (std::optional<int64_t> day = NextChangeDay(fixed, fading, DayOf(now))) {
     shown.next_score_time = Timestamp{*day * kMicrosPerDay};
   }
   return shown;
@@ -412,7 +517,8 @@ ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const Scor
                         Timestamp now) {
   const int64_t today = DayOf(now);
   ScoreBreakdown result;
-  Sums sums;
+  Tally tally(model);
+  Tally fixed(model);
   std::vector<Fading> fading;
   EntitySubject<Lead> subject(lead);
   for (const Rule& rule : model.rules()) {
@@ -426,7 +532,8 @@ ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const Scor
       }
     }
     part.points = Capped(*rule.spec, part.uncapped_points);
-    sums.Of(rule.spec->dimension) += part.points;
+    tally.Add(rule, part.points);
+    if (!rule.on_touchpoints) fixed.Add(rule, part.points);
     if (part.points == 0) {
       result.missed.push_back({rule.spec});
     } else {
@@ -443,12 +550,15 @@ ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const Scor
               return a.rule->points != b.rule->points ? a.rule->points > b.rule->points
                                                       : a.rule->id < b.rule->id;
             });
-  Shown shown = ShownOf(model, sums, fading, now);
+  const Sums sums = tally.Total();
+  Shown shown = ShownOf(model, sums, fixed, fading, now);
+  result.cuts = tally.Cuts();
   result.fit_score = sums.fit;
   result.engagement_score = sums.engagement;
   result.intent_score = sums.intent;
   result.score = shown.score;
   result.grade = std::move(shown.grade);
+  result.band = shown.band;
   result.marketing_qualified = shown.marketing_qualified;
   result.missing_points = std::max<int64_t>(0, model.model().threshold_points - result.score);
   result.next_score_time = shown.next_score_time;
@@ -459,20 +569,24 @@ absl::Status Rescore(Lead& lead, const CompiledModel& model, Timestamp now) {
   ASSIGN_OR_RETURN(ScoreState state, ScoreState::Parse(lead.score_state));
   Prune(model, now, state);
   // As Evaluate, without the parts that explain it.
-  Sums sums;
+  Tally tally(model);
+  Tally fixed(model);
   std::vector<Fading> fading;
   EntitySubject<Lead> subject(lead);
   for (const Rule& rule : model.rules()) {
-    sums.Of(rule.spec->dimension) +=
-        Capped(*rule.spec, UncappedPointsNow(rule, subject, state, now, fading));
+    const int64_t points = Capped(*rule.spec, UncappedPointsNow(rule, subject, state, now, fading));
+    tally.Add(rule, points);
+    if (!rule.on_touchpoints) fixed.Add(rule, points);
   }
-  Shown shown = ShownOf(model, sums, fading, now);
+  const Sums sums = tally.Total();
+  Shown shown = ShownOf(model, sums, fixed, fading, now);
   lead.score = shown.score;
   lead.fit_score = sums.fit;
   lead.engagement_score = sums.engagement;
   lead.intent_score = sums.intent;
   lead.grade = std::move(shown.grade);
-  lead.score_model = model.model().versioned_name();
+  lead.score_band = shown.band;
+  lead.score_model = model.versioned_name();
   lead.score_state = state.Format();
   lead.next_score_time = shown.next_score_time;
   if (shown.marketing_qualified && !lead.milestones.marketing_qualified_time.has_value()) {
@@ -507,7 +621,8 @@ absl::Status ApplyTouchpoint(Lead& lead, const Touchpoint& touchpoint, const Com
 
 bool BandChanged(const Lead& before, const Lead& after, const CompiledModel& model) {
   int64_t threshold = model.model().threshold_points;
-  return before.grade != after.grade || (before.score >= threshold) != (after.score >= threshold);
+  return before.grade != after.grade || before.score_band != after.score_band ||
+         (before.score >= threshold) != (after.score >= threshold);
 }
 
 }  // namespace relais::domain

@@ -165,8 +165,11 @@ absl::StatusOr<std::vector<E>> UnitTxn::Children(
                        index, id.value, [&](Keys& keys) { keys.Lead(id, plan); }, what));
   std::vector<E> children;
   for (const std::string& child : *ids) {
-    const Slot<E>& slot = map_.map<E>().at(child);
-    if (slot.current.has_value()) children.push_back(*slot.current);
+    // One that a unit made which was undone since the load is gone.
+    auto slot = map_.map<E>().find(child);
+    if (slot != map_.map<E>().end() && slot->second.current.has_value()) {
+      children.push_back(*slot->second.current);
+    }
   }
   return children;
 }
@@ -179,10 +182,33 @@ absl::StatusOr<std::vector<domain::Opportunity>> UnitTxn::Opportunities(const do
                                        "lead's opportunities");
 }
 
+absl::StatusOr<std::vector<domain::Touchpoint>> UnitTxn::Touchpoints(const domain::LeadId& id) {
+  if (!map_.touchpoints_of.contains(id.value)) {
+    RETURN_IF_ERROR(load_(Keys().Lead(id, kTouchpoints)));
+  }
+  return Children<domain::Touchpoint>(map_.touchpoints_of, id, kTouchpoints, "lead's touchpoints");
+}
+
+absl::StatusOr<domain::ConfigDocuments> UnitTxn::Configurations(domain::ConfigKind kind) {
+  if (!map_.configurations.contains(kind)) {
+    return InternalFault(Concat(call_.method, " reads configuration that its keys do not name"));
+  }
+  domain::ConfigDocuments documents;
+  for (const auto& [id, slot] : map_.map<domain::ConfigDocument>()) {
+    if (slot.current.has_value() && slot.current->kind == kind) documents.push_back(*slot.current);
+  }
+  std::sort(documents.begin(), documents.end(), [](const auto& a, const auto& b) {
+    return a.name != b.name ? a.name < b.name : a.version < b.version;
+  });
+  return documents;
+}
+
 void UnitTxn::AddChild(std::unordered_map<std::string, std::vector<std::string>>& index,
                        const domain::LeadId& lead, const std::string& id) {
   auto it = index.find(lead.value);
   if (it == index.end()) return;  // not loaded: a later load reads it from the map's entities
+  // Known already when it was loaded after an earlier run of the unit had made it.
+  if (std::find(it->second.begin(), it->second.end(), id) != it->second.end()) return;
   it->second.push_back(id);
   undo_.push_back([&ids = it->second] { ids.pop_back(); });
 }
@@ -265,13 +291,19 @@ absl::Status UnitTxn::Keep(domain::Operation& operation, const domain::EventDraf
   return KeepVersioned(operation, NameOf(operation.id), domain::LeadId(), draft);
 }
 
+absl::Status UnitTxn::Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) {
+  return KeepVersioned(document, document.versioned(), domain::LeadId(), draft);
+}
+
 absl::Status UnitTxn::Keep(const domain::Touchpoint& touchpoint, const domain::EventDraft& draft) {
   if (!touchpoint.external_id.empty()) {
     RETURN_IF_ERROR(SetOwner(map_.touchpoint_keys,
                              KeyPair(touchpoint.source, touchpoint.external_id),
                              touchpoint.id.value));
   }
-  return KeepNew(touchpoint, NameOf(touchpoint.lead, touchpoint.id), draft);
+  RETURN_IF_ERROR(KeepNew(touchpoint, NameOf(touchpoint.lead, touchpoint.id), draft));
+  AddChild(map_.touchpoints_of, touchpoint.lead, touchpoint.id.value);
+  return absl::OkStatus();
 }
 absl::Status UnitTxn::Keep(const domain::Consent& consent, const domain::EventDraft& draft) {
   return KeepNew(consent, NameOf(consent.lead, consent.id), draft);

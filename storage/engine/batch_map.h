@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -53,13 +54,16 @@ struct PendingEvent {
 struct BatchMap {
   std::tuple<EntityMap<domain::Lead>, EntityMap<domain::Touchpoint>, EntityMap<domain::Consent>,
              EntityMap<domain::Assessment>, EntityMap<domain::Opportunity>, EntityMap<domain::User>,
-             EntityMap<domain::Team>, EntityMap<domain::Import>, EntityMap<domain::Operation>>
+             EntityMap<domain::Team>, EntityMap<domain::Import>, EntityMap<domain::Operation>,
+             EntityMap<domain::ConfigDocument>>
       entities;
   OwnerMap<IdentityKey> identities;
   OwnerMap<KeyPair> opportunity_keys, touchpoint_keys, user_keys, team_keys;
   std::map<KeyPair, Slot<RequestRecord>> requests;  // (principal, request id)
   // Children by lead; present means loaded. Ids into `entities`.
-  std::unordered_map<std::string, std::vector<std::string>> assessments_of, opportunities_of;
+  std::unordered_map<std::string, std::vector<std::string>> assessments_of, opportunities_of,
+      touchpoints_of;
+  std::set<domain::ConfigKind> configurations;  // kinds of which all documents are loaded
   std::unordered_map<std::string, std::string> person_keys;  // lead -> key, unwrapped
   std::vector<PendingEvent> events;
 
@@ -124,6 +128,8 @@ class UnitTxn final : public WriteTxn {
 
   absl::StatusOr<std::vector<domain::Assessment>> Assessments(const domain::LeadId& id) override;
   absl::StatusOr<std::vector<domain::Opportunity>> Opportunities(const domain::LeadId& id) override;
+  absl::StatusOr<std::vector<domain::Touchpoint>> Touchpoints(const domain::LeadId& id) override;
+  absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) override;
 
   absl::Status Keep(domain::Lead& lead, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) override;
@@ -131,6 +137,7 @@ class UnitTxn final : public WriteTxn {
   absl::Status Keep(domain::Team& team, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Import& import, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Operation& operation, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Touchpoint& touchpoint, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Consent& consent, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Assessment& assessment, const domain::EventDraft& draft) override;

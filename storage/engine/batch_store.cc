@@ -61,7 +61,7 @@ BatchStore::BatchStore(std::unique_ptr<Database> database, Vault vault, const do
       vault_(std::move(vault)),
       clock_(clock),
       ids_(ids),
-      config_(config),
+      configs_(config),
       options_(Checked(options, database_->dialect() == Dialect::kSqlite)),
       writers_pool_(*database_, TransactionMode::kWrite),
       readers_pool_(*database_, TransactionMode::kRead),
@@ -375,12 +375,13 @@ absl::Status BatchStore::RunRead(const Call& call, const ReadBody& body) {
     if (status.ok()) {
       status = (*session)->Begin(call.tenant, TransactionMode::kRead);
       if (status.ok()) {
-        SqlReadTxn txn(**session, vault_, call, clock_.Now(), config_);
+        SqlReadTxn txn(**session, vault_, call, clock_.Now(), configs_);
         try {
           status = body(txn);
         } catch (const std::exception&) {
           status = domain::InternalFault("a read body threw");
         }
+        if (!txn.config_status().ok()) status = txn.config_status();
       }
       (*session)->Rollback();
       readers_pool_.Give(*std::move(session));
@@ -499,9 +500,9 @@ void BatchStore::RunBatch(Units units) {
 }
 
 absl::Status BatchStore::RunBody(Unit& unit, BatchMap& map, domain::Timestamp now,
-                                 const LoadKeys& load) {
+                                 const domain::Config& config, const LoadKeys& load) {
   auto run = [&](bool keep) -> absl::Status {
-    UnitTxn txn(map, unit.call, now, config_, ids_, unit.ids, load, options_.unnamed_reads_fail);
+    UnitTxn txn(map, unit.call, now, config, ids_, unit.ids, load, options_.unnamed_reads_fail);
     absl::Status status;
     try {
       status = unit.body(txn);
@@ -543,10 +544,20 @@ BatchStore::BatchEnd BatchStore::TryBatch(std::unique_ptr<Session>& session, Uni
     own.insert(own.end(), unit->keys.requests.begin(), unit->keys.requests.end());
     keys.Add(unit->keys);
   }
+  // Before any other lock, so that who waits here for a change of configuration holds nothing.
+  int64_t config_version = 0;
+  if (absl::Status status =
+          session->LockConfigVersion(tenant, !keys.configurations.empty(), config_version);
+      !status.ok()) {
+    return end_of(status);
+  }
   if (absl::Status status = Load(*session, vault_, tenant, requests, std::move(keys), map);
       !status.ok()) {
     return end_of(status);
   }
+  absl::StatusOr<std::shared_ptr<const domain::Config>> config =
+      configs_.At(*session, tenant, config_version);
+  if (!config.ok()) return end_of(config.status());
 
   for (std::unique_ptr<Unit>& unit : units) {
     absl::Status broken;  // the transaction is dead: no body may be believed any more
@@ -557,7 +568,7 @@ BatchStore::BatchEnd BatchStore::TryBatch(std::unique_ptr<Session>& session, Uni
       return status;
     };
     unit->first_event = map.events.size();
-    unit->status = RunBody(*unit, map, now, load);
+    unit->status = RunBody(*unit, map, now, **config, load);
     unit->event_count = map.events.size() - unit->first_event;
     if (!broken.ok()) return end_of(broken);
   }

@@ -29,6 +29,7 @@
 
 #include "server/domain/clock.h"
 #include "storage/engine/batch_map.h"
+#include "storage/engine/config_cache.h"
 #include "storage/engine/fair_mutex.h"
 #include "storage/engine/fair_queue.h"
 #include "storage/engine/session.h"
@@ -139,7 +140,8 @@ class BatchStore final : public Store {
   // One transaction for all units; on kDone every unit's status and place are set.
   BatchEnd TryBatch(std::unique_ptr<Session>& session, Units& units, const std::string& batch_id,
                     absl::Status& failure, std::vector<Committed>& places);
-  absl::Status RunBody(Unit& unit, BatchMap& map, domain::Timestamp now, const LoadKeys& load);
+  absl::Status RunBody(Unit& unit, BatchMap& map, domain::Timestamp now,
+                       const domain::Config& config, const LoadKeys& load);
   // Whether a batch whose COMMIT got no answer was committed: kDone, with the feed's last event, or
   // kLost; kUnknown when that cannot be learnt in time.
   BatchEnd Settle(const domain::TenantId& tenant, const std::string& batch_id, Committed& head);
@@ -156,7 +158,7 @@ class BatchStore final : public Store {
   const Vault vault_;
   const domain::Clock& clock_;
   domain::IdSource& ids_;
-  const domain::Config& config_;
+  ConfigCache configs_;
   const StoreOptions options_;
   SessionPool writers_pool_;
   SessionPool readers_pool_;

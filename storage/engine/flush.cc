@@ -39,6 +39,7 @@ class Flusher {
     RETURN_IF_ERROR(WriteKeys(TeamKeysTable(), "kind", "value", map_.team_keys));
     RETURN_IF_ERROR(WriteEntities<domain::Import>());
     RETURN_IF_ERROR(WriteEntities<domain::Operation>());
+    RETURN_IF_ERROR(WriteConfiguration());
     RETURN_IF_ERROR(InsertRequests(now));
     RETURN_IF_ERROR(session_.InsertRows(BatchesTable(),
                                         std::vector<Row>{{tenant_.value, batch_id, now.micros}}));
@@ -92,6 +93,21 @@ class Flusher {
   absl::Status WriteEntities() {
     RETURN_IF_ERROR(InsertEntities<E>());
     return UpdateEntities<E>();
+  }
+
+  absl::Status WriteConfiguration() {
+    bool in_force = false;
+    for (const auto& [id, slot] : map_.map<domain::ConfigDocument>()) {
+      if (slot.stored == slot.current) continue;
+      in_force |= (slot.stored.has_value() && !slot.stored->draft()) ||
+                  (slot.current.has_value() && !slot.current->draft());
+    }
+    RETURN_IF_ERROR(WriteEntities<domain::ConfigDocument>());
+    if (!in_force) return absl::OkStatus();
+    return session_
+        .Execute("UPDATE tenants SET config_version = config_version + 1 WHERE tenant_id = :p1",
+                 Row{tenant_.value})
+        .status();
   }
 
   absl::Status InsertPersonKeys() {

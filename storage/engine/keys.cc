@@ -54,6 +54,10 @@ Keys& Keys::Operation(const domain::OperationId& id) {
   operations.push_back(id.value);
   return *this;
 }
+Keys& Keys::Configuration(domain::ConfigKind kind) {
+  configurations.push_back(kind);
+  return *this;
+}
 Keys& Keys::Request(std::string request_id) {
   if (!request_id.empty()) requests.push_back(std::move(request_id));
   return *this;
@@ -74,6 +78,7 @@ Keys& Keys::Add(const Keys& other) {
   append(team_keys, other.team_keys);
   append(imports, other.imports);
   append(operations, other.operations);
+  append(configurations, other.configurations);
   append(requests, other.requests);
   return *this;
 }

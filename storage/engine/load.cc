@@ -97,6 +97,9 @@ class Loader {
         LoadChildren<domain::Opportunity>(leads, kOpportunities, map_.opportunities_of, true));
     RETURN_IF_ERROR(
         LoadChildren<domain::Assessment>(leads, kAssessments, map_.assessments_of, false));
+    RETURN_IF_ERROR(
+        LoadChildren<domain::Touchpoint>(leads, kTouchpoints, map_.touchpoints_of, false));
+    RETURN_IF_ERROR(LoadConfigurations(keys.configurations));
     RETURN_IF_ERROR(LoadAll<domain::User>("user_id", keys.users, true));
     RETURN_IF_ERROR(LoadTeams(keys.teams));
     std::vector<KeyPair> user_keys = KeysOfLoaded<domain::User>(keys.users);
@@ -175,6 +178,26 @@ class Loader {
       if (!made) continue;
       known->second.stored = child;
       known->second.current = std::move(child);
+    }
+    return absl::OkStatus();
+  }
+
+  // The tenant's row is locked (batch_store.cc): nobody else changes them.
+  absl::Status LoadConfigurations(const std::vector<domain::ConfigKind>& kinds) {
+    std::vector<Row> keys;
+    for (domain::ConfigKind kind : kinds) {
+      if (map_.configurations.insert(kind).second) keys.push_back({static_cast<int64_t>(kind)});
+    }
+    if (keys.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(std::vector<Row> rows,
+                     session_.SelectRows(TableOf<domain::ConfigDocument>(), tenant_, {"kind"},
+                                         std::move(keys), false));
+    for (Row& row : rows) {
+      ASSIGN_OR_RETURN(domain::ConfigDocument document,
+                       FromRow<domain::ConfigDocument>(std::move(row)));
+      Slot<domain::ConfigDocument>& slot = map_.map<domain::ConfigDocument>()[document.id.value];
+      slot.stored = document;
+      slot.current = std::move(document);
     }
     return absl::OkStatus();
   }

@@ -95,6 +95,19 @@ Cell OrderCell(const domain::Value& value, bool text) {
 
 }  // namespace
 
+const domain::Config& SqlReadTxn::config() const {
+  if (config_ == nullptr) {
+    auto current = configs_.Current(session_, call_.tenant);
+    config_status_ = current.status();
+    config_ = current.ok() ? *std::move(current) : configs_.shipped();
+  }
+  return *config_;
+}
+
+absl::StatusOr<domain::ConfigDocuments> SqlReadTxn::Configurations(domain::ConfigKind kind) {
+  return ReadConfigurations(session_, call_.tenant, kind);
+}
+
 template <class E>
 absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
   const Table& table = TableOf<E>();

@@ -1,11 +1,13 @@
 // A snapshot to read from: the ReadTxn of store.h over one Session in a read transaction.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "storage/engine/config_cache.h"
 #include "storage/engine/session.h"
 #include "storage/engine/vault.h"
 #include "storage/sql/rows.h"
@@ -18,12 +20,16 @@ namespace relais::storage {
 class SqlReadTxn final : public ReadTxn {
  public:
   SqlReadTxn(Session& session, const Vault& vault, const Call& call, domain::Timestamp now,
-             const domain::Config& config)
-      : session_(session), vault_(vault), call_(call), now_(now), config_(config) {}
+             ConfigCache& configs)
+      : session_(session), vault_(vault), call_(call), now_(now), configs_(configs) {}
+
+  // What reading the configuration came to; OK when nobody asked for it.
+  const absl::Status& config_status() const { return config_status_; }
 
   const Call& call() const override { return call_; }
   domain::Timestamp now() const override { return now_; }
-  const domain::Config& config() const override { return config_; }
+  const domain::Config& config() const override;
+  absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) override;
 
   absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetLeads(
       absl::Span<const domain::LeadId> ids) override;
@@ -70,7 +76,9 @@ class SqlReadTxn final : public ReadTxn {
   const Vault& vault_;
   const Call& call_;
   const domain::Timestamp now_;
-  const domain::Config& config_;
+  ConfigCache& configs_;
+  mutable std::shared_ptr<const domain::Config> config_;
+  mutable absl::Status config_status_;
 };
 
 }  // namespace relais::storage

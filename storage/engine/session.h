@@ -63,6 +63,11 @@ class Session {
   // read transaction is a snapshot: every statement in it sees the same state (REPEATABLE READ on
   // PostgreSQL).
   virtual absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode) = 0;
+  // Reads the version of the tenant's configuration and locks it until the transaction ends: for
+  // all who read it, or `alone` before it is changed. `version` is set by the time the next reading
+  // statement has answered (PostgreSQL sends the two together), and must live until then.
+  virtual absl::Status LockConfigVersion(const domain::TenantId& tenant, bool alone,
+                                         int64_t& version) = 0;
   // The only caller of COMMIT. PostgreSQL: success is PGRES_COMMAND_OK and tag COMMIT and no
   // notice.
   virtual CommitOutcome Commit() = 0;

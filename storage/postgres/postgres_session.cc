@@ -402,6 +402,11 @@ absl::Status PostgresSession::Take(const Pending& pending, const PGresult* resul
     RETURN_IF_ERROR(ReadCell(result, 0, 1, ColumnType::kInteger, row));
     *pending.numbers = {IntOr(row[0]), IntOr(row[1])};
   }
+  if (pending.number != nullptr && PQntuples(result) == 1) {
+    Row row;
+    RETURN_IF_ERROR(ReadCell(result, 0, 0, ColumnType::kInteger, row));
+    *pending.number = IntOr(row[0]);
+  }
   if (pending.rows == nullptr) return absl::OkStatus();
   const int columns = PQnfields(result);
   if (columns != static_cast<int>(pending.types.size())) {
@@ -487,6 +492,21 @@ absl::Status PostgresSession::Begin(const domain::TenantId& tenant, TransactionM
                            : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                        {}, {}));
   return Send("SELECT set_config('app.tenant', :p1, true)", id, {});
+}
+
+absl::Status PostgresSession::LockConfigVersion(const domain::TenantId& tenant, bool alone,
+                                                int64_t& version) {
+  RETURN_IF_ERROR(transaction_.Usable());
+  Parameters id;
+  const Cell cell(tenant.value);
+  RETURN_IF_ERROR(Kill(id.Add(cell)));
+  version = 0;
+  Pending pending;
+  pending.number = &version;
+  return Kill(Send(alone ? "SELECT config_version FROM tenants WHERE tenant_id = :p1 "
+                           "FOR NO KEY UPDATE"
+                         : "SELECT config_version FROM tenants WHERE tenant_id = :p1 FOR SHARE",
+                   id, std::move(pending)));
 }
 
 absl::Status PostgresSession::PlanAnew() {

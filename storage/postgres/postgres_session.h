@@ -47,6 +47,8 @@ class PostgresSession final : public Session {
   absl::Status failure() const override { return transaction_.failure(); }
 
   absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode) override;
+  absl::Status LockConfigVersion(const domain::TenantId& tenant, bool alone,
+                                 int64_t& version) override;
   CommitOutcome Commit() override;
   void Rollback() override;
   absl::StatusOr<std::vector<Row>> Query(std::string_view sql, absl::Span<const Cell> params,
@@ -91,6 +93,7 @@ class PostgresSession final : public Session {
     std::vector<Row>* rows = nullptr;
     int64_t* affected = nullptr;
     EventNumbers* numbers = nullptr;
+    int64_t* number = nullptr;       // the only value of the only row; stays where there is none
     const Table* guarded = nullptr;  // an UPDATE that raises when a revision is stale
   };
 

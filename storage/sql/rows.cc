@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "server/domain/concat.h"
+#include "server/domain/configuration.h"
 #include "server/domain/directory.h"
 #include "server/domain/fields.h"
 #include "server/domain/history.h"
@@ -18,6 +19,7 @@ namespace relais::storage {
 namespace {
 
 using domain::Assessment;
+using domain::ConfigDocument;
 using domain::Consent;
 using domain::Field;
 using domain::FieldsOf;
@@ -69,6 +71,10 @@ struct Names<Import> {
 template <>
 struct Names<Operation> {
   static constexpr const char *kTable = "operations", *kId = "operation_id";
+};
+template <>
+struct Names<ConfigDocument> {
+  static constexpr const char *kTable = "config_documents", *kId = "config_document_id";
 };
 
 template <class E>
@@ -124,6 +130,12 @@ template <class E>
 bool TakeJson(const Field<E>& field, const Cell& cell, E& entity) {
   if (IsNull(cell)) {
     field.set(entity, Value());
+    return true;
+  }
+  if (field.spec.type == FieldType::kBlob) {
+    absl::StatusOr<Value> document = FromJson(TextOf(cell));
+    if (!document.ok()) return false;
+    field.set(entity, *document);
     return true;
   }
   absl::StatusOr<Value> value = FromPlainJson(TextOf(cell));
@@ -232,7 +244,7 @@ Row ToRow(const TenantId& tenant, const E& entity) {
     } else if (Value value = field.get(entity); value.absent()) {
       row.emplace_back();
     } else {
-      row.emplace_back(ToPlainJson(value));
+      row.emplace_back(field.spec.type == FieldType::kBlob ? ToJson(value) : ToPlainJson(value));
     }
   }
   return row;
@@ -258,6 +270,7 @@ RELAIS_ROWS_OF(User);
 RELAIS_ROWS_OF(Team);
 RELAIS_ROWS_OF(Import);
 RELAIS_ROWS_OF(Operation);
+RELAIS_ROWS_OF(ConfigDocument);
 #undef RELAIS_ROWS_OF
 
 std::string ColumnOf(std::string_view path) {

@@ -11,7 +11,8 @@
 //   kEnum      the number; NULL when unspecified
 //   kMoney     three columns, <column>_units, _nanos and _currency_code, all NULL when unset
 //   kTextList, kTextMap, kRecordList   JSON of storage/sql/json.h (plain form), NULL when empty
-//   kBlob      text, NULL when empty
+//   kBlob      text, or of a member that is a Value JSON of storage/sql/json.h (tagged form); NULL
+//              when empty
 #pragma once
 
 #include <cstddef>
@@ -27,7 +28,8 @@
 
 namespace relais::storage {
 
-// E is one of Lead, Touchpoint, Consent, Assessment, Opportunity, User, Team, Import, Operation.
+// E is one of Lead, Touchpoint, Consent, Assessment, Opportunity, User, Team, Import, Operation,
+// ConfigDocument.
 template <class E>
 const Table& TableOf();
 

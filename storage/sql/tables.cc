@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "server/domain/configuration.h"
 #include "server/domain/directory.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
@@ -164,6 +165,7 @@ absl::Span<const Table* const> AllTables() {
       &TeamKeysTable(),
       &TableOf<domain::Import>(),
       &TableOf<domain::Operation>(),
+      &TableOf<domain::ConfigDocument>(),
       &EventsTable(),
       &RequestLogTable(),
       &BatchesTable(),

@@ -93,6 +93,16 @@ class SqliteSession final : public SociSession {
     return absl::OkStatus();
   }
 
+  absl::Status LockConfigVersion(const domain::TenantId& tenant, bool, int64_t& version) override {
+    // The one writer has the database for itself.
+    static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
+    ASSIGN_OR_RETURN(std::vector<Row> rows,
+                     Query("SELECT config_version FROM tenants WHERE tenant_id = :p1",
+                           Row{tenant.value}, kTypes));
+    version = rows.empty() ? 0 : IntOr(rows[0][0]);
+    return absl::OkStatus();
+  }
+
   CommitOutcome Commit() override {
     if (!transaction().open()) {
       Rollback();

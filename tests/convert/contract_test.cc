@@ -76,6 +76,8 @@ std::map<std::string, const domain::EnumNames*> DomainEnums() {
   add(domain::EnumTraits<domain::NeedSeverity>::names());
   add(domain::EnumTraits<domain::AssessmentSource>::names());
   add(domain::EnumTraits<domain::ScoreDimension>::names());
+  add(domain::EnumTraits<domain::ScoreBand>::names());
+  add(domain::EnumTraits<domain::QualificationRound>::names());
   add(domain::EnumTraits<domain::OpportunityState>::names());
   add(domain::EnumTraits<domain::CloseOutcome>::names());
   add(domain::EnumTraits<domain::IdentityKind>::names());
@@ -83,6 +85,7 @@ std::map<std::string, const domain::EnumNames*> DomainEnums() {
   add(domain::EnumTraits<domain::ImportState>::names());
   add(domain::EnumTraits<domain::ImportRowOutcome>::names());
   add(domain::EnumTraits<domain::OperationState>::names());
+  add(domain::EnumTraits<domain::RevisionState>::names());
   add(domain::EnumTraits<domain::EventType>::names());
   return enums;
 }

@@ -39,8 +39,8 @@ bool IsIgnored(const std::string& call, const FieldDescriptor& field) {
   static const std::map<std::string, std::set<std::string>> kOutputOnly = {
       {"Lead",
        {"name", "stage", "score", "fit_score", "engagement_score", "intent_score", "grade",
-        "score_model", "next_score_time", "owner", "consents", "consent_times", "milestones",
-        "counters", "disqualify_reason", "create_time", "update_time", "etag"}},
+        "score_band", "score_model", "next_score_time", "owner", "consents", "consent_times",
+        "milestones", "counters", "disqualify_reason", "create_time", "update_time", "etag"}},
       {"Acquisition", {"first_touch_time"}},
       {"Touchpoint", {"name", "create_time", "actor"}},
       {"Consent", {"name", "create_time", "actor"}},

@@ -21,7 +21,7 @@ from harness import (Relais, Server, Suite, arguments, check, check_equal, clean
 from history import Load, feed_is_gapless, read_journal, real_load, verify
 
 # Functions of time: the score, and what is made of it. next_score_time has no history either.
-OF_TIME = {"score", "fit_score", "engagement_score", "intent_score", "grade", "next_score_time"}
+OF_TIME = {"score", "fit_score", "engagement_score", "intent_score", "grade", "score_band", "next_score_time"}
 # Not fields of the lead's own: its name is the event's subject, its etag a number of the table.
 NOT_IN_THE_LOG = {"name", "etag"}
 TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$")

@@ -71,6 +71,12 @@ class FaultySession final : public storage::Session {
     return session_->Commit();
   }
 
+  absl::Status LockConfigVersion(const domain::TenantId& tenant, bool alone,
+                                 int64_t& version) override {
+    if (faults_.away) return LoseStatement();
+    return session_->LockConfigVersion(tenant, alone, version);
+  }
+
   void Rollback() override { session_->Rollback(); }
 
   absl::StatusOr<std::vector<storage::Row>> Query(

@@ -101,6 +101,7 @@ CREATE TABLE leads (
   engagement_score BIGINT NOT NULL,
   intent_score BIGINT NOT NULL,
   grade TEXT COLLATE "C",
+  score_band BIGINT,
   score_model TEXT COLLATE "C",
   score_state TEXT COLLATE "C",
   next_score_time BIGINT,
@@ -361,6 +362,27 @@ CREATE TABLE operations (
 );
 CREATE INDEX operations_by_create_time ON operations (tenant_id, create_time, operation_id);
 
+-- Configuration: every revision of scoring models, policies and whatever else a tenant sets up
+-- (server/domain/configuration.h). A revision that has left DRAFT never changes but for its state.
+-- What is ACTIVE counts; tenants.config_version moves with it.
+CREATE TABLE config_documents (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  config_document_id UUID NOT NULL,
+  revision BIGINT NOT NULL,
+  kind BIGINT NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  version BIGINT NOT NULL,
+  slot TEXT COLLATE "C",
+  state BIGINT NOT NULL,
+  document TEXT COLLATE "C",
+  author TEXT COLLATE "C",
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  activate_time BIGINT
+);
+CREATE UNIQUE INDEX config_documents_by_name ON config_documents (tenant_id, kind, name, version);
+ALTER TABLE config_documents ADD PRIMARY KEY (tenant_id, config_document_id);
+
 -- The log. changes is the text whose bytes the digest covers; sealed holds personal values,
 -- encrypted with the key of the person.
 CREATE TABLE events (
@@ -513,6 +535,10 @@ ALTER TABLE operations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE operations FORCE ROW LEVEL SECURITY;
 CREATE POLICY operations_of_tenant ON operations
   USING (tenant_id = (SELECT current_setting('app.tenant', true)));
+ALTER TABLE config_documents ENABLE ROW LEVEL SECURITY;
+ALTER TABLE config_documents FORCE ROW LEVEL SECURITY;
+CREATE POLICY config_documents_of_tenant ON config_documents
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE events FORCE ROW LEVEL SECURITY;
 CREATE POLICY events_of_tenant ON events
@@ -549,8 +575,8 @@ END
 $$;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
   tenants, feed_counters, leads, lead_identities, touchpoints, consents, assessments, opportunities,
-  opportunity_keys, users, user_keys, teams, team_keys, imports, operations, request_log, batches,
-  person_keys, lead_terms, term_grams, reactions
+  opportunity_keys, users, user_keys, teams, team_keys, imports, operations, config_documents,
+  request_log, batches, person_keys, lead_terms, term_grams, reactions
 TO relais_app;
 -- The log only grows.
 GRANT SELECT, INSERT ON events TO relais_app;

@@ -72,6 +72,7 @@ CREATE TABLE leads (
   engagement_score BIGINT NOT NULL,
   intent_score BIGINT NOT NULL,
   grade TEXT,
+  score_band BIGINT,
   score_model TEXT,
   score_state TEXT,
   next_score_time BIGINT,
@@ -327,6 +328,27 @@ CREATE TABLE operations (
   PRIMARY KEY (tenant_id, operation_id)
 );
 CREATE INDEX operations_by_create_time ON operations (tenant_id, create_time, operation_id);
+
+-- Configuration: every revision of scoring models, policies and whatever else a tenant sets up
+-- (server/domain/configuration.h). A revision that has left DRAFT never changes but for its state.
+-- What is ACTIVE counts; tenants.config_version moves with it.
+CREATE TABLE config_documents (
+  tenant_id TEXT NOT NULL,
+  config_document_id TEXT NOT NULL,
+  revision BIGINT NOT NULL,
+  kind BIGINT NOT NULL,
+  name TEXT NOT NULL,
+  version BIGINT NOT NULL,
+  slot TEXT,
+  state BIGINT NOT NULL,
+  document TEXT,
+  author TEXT,
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  activate_time BIGINT,
+  PRIMARY KEY (tenant_id, config_document_id)
+);
+CREATE UNIQUE INDEX config_documents_by_name ON config_documents (tenant_id, kind, name, version);
 
 -- The log. changes is the text whose bytes the digest covers; sealed holds personal values,
 -- encrypted with the key of the person.
