@@ -101,4 +101,30 @@ class Python(Language):
         return [self.interpreter, self.project / "examples" / "capture_to_won.py", server]
 
 
-LANGUAGES = {language.name: language for language in (Python,)}
+class TypeScript(Language):
+    name = "typescript"
+    programs = ("node", "npm")
+
+    def install(self):
+        quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+        command(["npm", "ci", "--ignore-scripts", *quiet], cwd=self.source)
+        command(["npm", "pack", *quiet, "--pack-destination", self.project], cwd=self.source)
+        package = next(self.project.glob("*.tgz"))
+        (self.project / "package.json").write_text('{"private": true, "type": "module"}\n')
+        command(["npm", "install", *quiet, package, "typescript@7", "@types/node@20"], cwd=self.project)
+        for folder in ("conformance", "examples"):
+            shutil.copytree(self.source / folder, self.project / folder)
+        command(["npx", "--no-install", "tsc", "--strict", "--noUncheckedIndexedAccess",
+                 "--target", "ES2022", "--module", "NodeNext", "--types", "node",
+                 "--skipLibCheck", "--rootDir", ".", "--outDir", "out",
+                 *sorted(str(path.relative_to(self.project)) for folder in ("conformance", "examples")
+                         for path in (self.project / folder).glob("*.ts"))], cwd=self.project)
+
+    def runner(self, *words):
+        return ["node", self.project / "out" / "conformance" / "runner.js", *words]
+
+    def example(self, server):
+        return ["node", self.project / "out" / "examples" / "capture_to_won.js", server]
+
+
+LANGUAGES = {language.name: language for language in (Python, TypeScript)}

@@ -23,7 +23,7 @@ ELSEWHERE = {
     "UNAUTHENTICATED": "tests/services/runtime_test.cc",
     "SHUTTING_DOWN": "tests/services/server_test.cc",
     "MALFORMED_MESSAGE": "tests/services/refusal_test.cc: no client can send it",
-    "REVISION_ARCHIVED": "tests/domain/configuration_test.cc: no call archives a revision yet",
+    "REVISION_ARCHIVED": "no call archives a revision yet",
     "SCHEMA_NEWER": "tests/storage/session_test.cc: at a start, not by a call",
     "SCHEMA_DIFFERS": "tests/storage/session_test.cc: at a start, not by a call",
 }
