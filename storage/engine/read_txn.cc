@@ -55,6 +55,8 @@ std::vector<ColumnType> TypesOf(const Table& table) {
 // The second column of every entity's table is its own id.
 const std::string& IdColumn(const Table& table) { return table.columns[1].name; }
 
+constexpr int kUsualPage = 50;
+
 // What a list is ordered by: the column itself, or a stand-in that puts absent values first.
 struct Ordering {
   std::string expression;
@@ -151,13 +153,13 @@ absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
   sql << " ORDER BY " << order.expression << direction << ", " << id << direction << " LIMIT "
       << Concat(query.limit);
 
-  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), TypesOf(table)));
   std::vector<E> entities;
-  entities.reserve(rows.size());
-  for (Row& row : rows) {
-    ASSIGN_OR_RETURN(E entity, FromRow<E>(std::move(row)));
-    entities.push_back(std::move(entity));
-  }
+  entities.reserve(static_cast<size_t>(std::min(query.limit, kUsualPage + 1)));
+  absl::Status read;
+  RETURN_IF_ERROR(session_.QueryEach(sql.text(), sql.params(), TypesOf(table), [&](Row& row) {
+    if (read.ok()) read = WholeRow<E>().Read(row, entities.emplace_back());
+  }));
+  RETURN_IF_ERROR(read);
   return entities;
 }
 
@@ -195,7 +197,8 @@ absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::LeadsWith(
   places.reserve(ids.size());
   for (size_t i = 0; i < ids.size(); ++i) places.try_emplace(ids[i].value, i);
   for (Row& row : rows) {
-    ASSIGN_OR_RETURN(domain::Lead lead, part.Read(std::move(row)));
+    domain::Lead lead;
+    RETURN_IF_ERROR(part.Read(row, lead));
     auto place = places.find(lead.id.value);
     if (place != places.end()) leads[place->second] = std::move(lead);
   }

@@ -37,6 +37,14 @@ bool IsConflict(const absl::Status& status) { return HasKind(status, kConflict);
 
 bool IsLost(const absl::Status& status) { return HasKind(status, kLost); }
 
+absl::StatusOr<std::vector<Row>> Session::Query(std::string_view sql, absl::Span<const Cell> params,
+                                                absl::Span<const ColumnType> types) {
+  std::vector<Row> rows;
+  RETURN_IF_ERROR(
+      QueryEach(sql, params, types, [&rows](Row& row) { rows.push_back(std::move(row)); }));
+  return rows;
+}
+
 absl::StatusOr<std::vector<Row>> Session::SelectRows(const Table& table,
                                                      const domain::TenantId& tenant,
                                                      std::vector<std::string> match,

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -53,6 +54,9 @@ struct EventNumbers {
   int64_t last_time = 0;
 };
 
+// Called with each row of a result in turn; it may move from the cells.
+using RowVisitor = std::function<void(Row&)>;
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -74,10 +78,13 @@ class Session {
   virtual void Rollback() = 0;  // never fails; a lost session is just marked lost
 
   // Placeholders are :p1, :p2, ... in the order of `params`. `types` says the shape of each result
-  // column. All rows are fetched before it returns.
-  virtual absl::StatusOr<std::vector<Row>> Query(std::string_view sql,
-                                                 absl::Span<const Cell> params,
-                                                 absl::Span<const ColumnType> types) = 0;
+  // column. All rows are fetched before it returns; `visit` must not use the session. What was
+  // visited before an error counts for nothing.
+  virtual absl::Status QueryEach(std::string_view sql, absl::Span<const Cell> params,
+                                 absl::Span<const ColumnType> types, const RowVisitor& visit) = 0;
+  // All rows at once.
+  absl::StatusOr<std::vector<Row>> Query(std::string_view sql, absl::Span<const Cell> params,
+                                         absl::Span<const ColumnType> types);
   // Answers the number of rows affected.
   virtual absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) = 0;
 

@@ -86,24 +86,77 @@ std::string Numbered(std::string_view sql) {
   return out;
 }
 
-absl::Status ReadCell(const PGresult* result, int row, int column, ColumnType type, Row& out) {
-  if (PQgetisnull(result, row, column) != 0) {
-    out.emplace_back();
-    return absl::OkStatus();
+// Types of the server that results are made of (src/include/catalog/pg_type.dat). Values come in
+// binary form: numbers in network byte order, UUIDs as 16 bytes, jsonb as a version and its text.
+enum class Wire : uint8_t { kText, kUuid, kJsonb, kNumber };
+
+absl::StatusOr<Wire> WireOf(Oid type, ColumnType wanted) {
+  constexpr Oid kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kName = 19;
+  constexpr Oid kUnknown = 705, kVarchar = 1043, kUuid = 2950, kJsonb = 3802;
+  switch (type) {
+    case kBool:
+    case kInt2:
+    case kInt4:
+    case kInt8:
+      if (wanted == ColumnType::kInteger) return Wire::kNumber;
+      break;
+    case kUuid:
+      if (wanted != ColumnType::kInteger) return Wire::kUuid;
+      break;
+    case kJsonb:
+      if (wanted != ColumnType::kInteger) return Wire::kJsonb;
+      break;
+    case kText:
+    case kName:
+    case kUnknown:
+    case kVarchar:
+      if (wanted != ColumnType::kInteger) return Wire::kText;
+      break;
+    default:
+      break;
   }
-  const char* text = PQgetvalue(result, row, column);
+  return absl::InternalError(Concat("a query gives a column of the type ", type));
+}
+
+std::string UuidText(const unsigned char* bytes) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string text(36, '-');
+  size_t at = 0;
+  for (size_t i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
+    text[at++] = kHex[bytes[i] >> 4];
+    text[at++] = kHex[bytes[i] & 15];
+  }
+  return text;
+}
+
+void ReadCell(const PGresult* result, int row, int column, Wire wire, Cell& out) {
+  const char* value = PQgetvalue(result, row, column);
   const auto size = static_cast<size_t>(PQgetlength(result, row, column));
-  if (type != ColumnType::kInteger) {
-    out.emplace_back(std::in_place_type<std::string>, text, size);
-    return absl::OkStatus();
+  if (size == 0 && PQgetisnull(result, row, column) != 0) {
+    out = Cell();
+    return;
   }
-  int64_t number = 0;
-  auto [end, error] = std::from_chars(text, text + size, number);
-  if (error != std::errc() || end != text + size) {
-    return absl::InternalError("a column of numbers holds something else");
+  const auto* bytes = reinterpret_cast<const unsigned char*>(value);
+  switch (wire) {
+    case Wire::kNumber: {
+      // The first bit is the sign, whatever the width.
+      uint64_t number = size < sizeof number && (bytes[0] & 0x80U) != 0 ? ~uint64_t{0} : 0;
+      if (size == 1) number = 0;  // a boolean
+      for (size_t i = 0; i < size; ++i) number = number << 8 | bytes[i];
+      out.emplace<int64_t>(static_cast<int64_t>(number));
+      return;
+    }
+    case Wire::kUuid:
+      out.emplace<std::string>(UuidText(bytes));
+      return;
+    case Wire::kJsonb:
+      out.emplace<std::string>(value + 1, size - 1);
+      return;
+    case Wire::kText:
+      out.emplace<std::string>(value, size);
+      return;
   }
-  out.emplace_back(number);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -140,10 +193,12 @@ class PostgresSession::Parameters {
       formats.push_back(binary ? 1 : 0);
     }
     return PQsendQueryPrepared(connection, name.c_str(), static_cast<int>(values_.size()),
-                               texts.data(), lengths.data(), formats.data(), 0) == 1;
+                               texts.data(), lengths.data(), formats.data(), kBinary) == 1;
   }
 
  private:
+  static constexpr int kBinary = 1;
+
   void Own(std::string bytes, bool binary) {
     owned_.push_back(std::make_unique<std::string>(std::move(bytes)));
     values_.push_back({owned_.back().get(), binary});
@@ -396,31 +451,34 @@ absl::Status PostgresSession::Take(const Pending& pending, const PGresult* resul
     std::from_chars(count, count + std::strlen(count), *pending.affected);
   }
   if (pending.numbers != nullptr) {
-    Row row;
     if (PQntuples(result) != 1) return absl::InternalError("the tenant has no feed counter");
-    RETURN_IF_ERROR(ReadCell(result, 0, 0, ColumnType::kInteger, row));
-    RETURN_IF_ERROR(ReadCell(result, 0, 1, ColumnType::kInteger, row));
+    Row row(2);
+    ReadCell(result, 0, 0, Wire::kNumber, row[0]);
+    ReadCell(result, 0, 1, Wire::kNumber, row[1]);
     *pending.numbers = {IntOr(row[0]), IntOr(row[1])};
   }
   if (pending.number != nullptr && PQntuples(result) == 1) {
-    Row row;
-    RETURN_IF_ERROR(ReadCell(result, 0, 0, ColumnType::kInteger, row));
+    Row row(1);
+    ReadCell(result, 0, 0, Wire::kNumber, row[0]);
     *pending.number = IntOr(row[0]);
   }
-  if (pending.rows == nullptr) return absl::OkStatus();
-  const int columns = PQnfields(result);
-  if (columns != static_cast<int>(pending.types.size())) {
+  if (pending.visit == nullptr) return absl::OkStatus();
+  const size_t columns = pending.types.size();
+  if (PQnfields(result) != static_cast<int>(columns)) {
     return absl::InternalError("a query gives another number of columns");
   }
+  std::vector<Wire> wires(columns);
+  for (size_t i = 0; i < columns; ++i) {
+    ASSIGN_OR_RETURN(wires[i], WireOf(PQftype(result, static_cast<int>(i)), pending.types[i]));
+  }
   const int count = PQntuples(result);
-  pending.rows->reserve(static_cast<size_t>(count));
+  Row cells;
   for (int row = 0; row < count; ++row) {
-    Row& out = pending.rows->emplace_back();
-    out.reserve(pending.types.size());
-    for (int column = 0; column < columns; ++column) {
-      RETURN_IF_ERROR(
-          ReadCell(result, row, column, pending.types[static_cast<size_t>(column)], out));
+    cells.resize(columns);
+    for (size_t i = 0; i < columns; ++i) {
+      ReadCell(result, row, static_cast<int>(i), wires[i], cells[i]);
     }
+    pending.visit(cells);
   }
   return absl::OkStatus();
 }
@@ -587,19 +645,17 @@ void PostgresSession::Rollback() {
 
 // ---- statements ---------------------------------------------------------------------------------
 
-absl::StatusOr<std::vector<Row>> PostgresSession::Query(std::string_view sql,
-                                                        absl::Span<const Cell> params,
-                                                        absl::Span<const ColumnType> types) {
+absl::Status PostgresSession::QueryEach(std::string_view sql, absl::Span<const Cell> params,
+                                        absl::Span<const ColumnType> types,
+                                        const RowVisitor& visit) {
   RETURN_IF_ERROR(transaction_.Usable());
   Parameters values;
   for (const Cell& cell : params) RETURN_IF_ERROR(Kill(values.Add(cell)));
-  std::vector<Row> rows;
   Pending pending;
-  pending.rows = &rows;
+  pending.visit = visit;
   pending.types.assign(types.begin(), types.end());
   RETURN_IF_ERROR(Send(sql, values, std::move(pending)));
-  RETURN_IF_ERROR(Drain());
-  return rows;
+  return Drain();
 }
 
 absl::StatusOr<int64_t> PostgresSession::Execute(std::string_view sql,
@@ -768,7 +824,7 @@ absl::Status PostgresSession::SendSelection(const domain::TenantId& tenant, Sele
   // The rows of each key are looked up for themselves, in the order of the keys: OFFSET 0 keeps
   // the planner from reading the table first and the keys for each of its rows.
   Pending pending;
-  pending.rows = &rows;
+  pending.visit = [&rows](Row& row) { rows.push_back(std::move(row)); };
   pending.types = TypesOf(table);
   return Send(
       Concat("SELECT ", list, " FROM ", source.From(), " CROSS JOIN LATERAL (SELECT t.* FROM ",

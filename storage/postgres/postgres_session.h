@@ -51,8 +51,8 @@ class PostgresSession final : public Session {
                                  int64_t& version) override;
   CommitOutcome Commit() override;
   void Rollback() override;
-  absl::StatusOr<std::vector<Row>> Query(std::string_view sql, absl::Span<const Cell> params,
-                                         absl::Span<const ColumnType> types) override;
+  absl::Status QueryEach(std::string_view sql, absl::Span<const Cell> params,
+                         absl::Span<const ColumnType> types, const RowVisitor& visit) override;
   absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) override;
   absl::Status InsertRows(const Table& table, absl::Span<const Row> rows) override;
   absl::Status UpdateRows(const Table& table, absl::Span<const size_t> columns,
@@ -90,7 +90,7 @@ class PostgresSession final : public Session {
     Kind kind = Kind::kStatement;
     std::optional<Statement> statement;  // for errors
     std::vector<ColumnType> types;       // of the columns, when rows are wanted
-    std::vector<Row>* rows = nullptr;
+    RowVisitor visit;
     int64_t* affected = nullptr;
     EventNumbers* numbers = nullptr;
     int64_t* number = nullptr;       // the only value of the only row; stays where there is none

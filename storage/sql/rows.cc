@@ -202,17 +202,15 @@ PartOfRow<E>::PartOfRow(absl::Span<const std::string_view> paths) {
 }
 
 template <class E>
-absl::StatusOr<E> PartOfRow<E>::Read(Row row) const {
+absl::Status PartOfRow<E>::Read(Row& row, E& entity) const {
   Reader reader(table, row);
-  E entity;
   std::string tenant;  // the caller asked for it
   reader.Take(tenant);
   reader.Take(entity.id.value);
   if constexpr (kHasLead<E>) reader.Take(entity.lead.value);
   if constexpr (kHasRevision<E>) reader.Take(entity.revision);
   for (const Field<E>* field : fields) reader.Take(*field, entity);
-  RETURN_IF_ERROR(reader.status());
-  return entity;
+  return reader.status();
 }
 
 template <class E>
@@ -252,7 +250,9 @@ Row ToRow(const TenantId& tenant, const E& entity) {
 
 template <class E>
 absl::StatusOr<E> FromRow(Row row) {
-  return WholeRow<E>().Read(std::move(row));
+  E entity;
+  RETURN_IF_ERROR(WholeRow<E>().Read(row, entity));
+  return entity;
 }
 
 #define RELAIS_ROWS_OF(E)                           \

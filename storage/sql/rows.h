@@ -48,8 +48,8 @@ absl::StatusOr<E> FromRow(Row row);
 template <class E>
 struct PartOfRow {
   explicit PartOfRow(absl::Span<const std::string_view> paths);
-  // An entity with only these fields; errors as FromRow.
-  absl::StatusOr<E> Read(Row row) const;
+  // Fills an entity just made with these fields, moving from the cells; errors as FromRow.
+  absl::Status Read(Row& row, E& entity) const;
 
   Table table;
   std::vector<const domain::Field<E>*> fields;

@@ -17,12 +17,9 @@ ColumnType ShapeOf(const Cell& cell) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Row>> SociSession::Query(std::string_view sql,
-                                                    absl::Span<const Cell> params,
-                                                    absl::Span<const ColumnType> types) {
-  std::vector<Row> rows;
-  RETURN_IF_ERROR(Run(sql, params, types, &rows).status());
-  return rows;
+absl::Status SociSession::QueryEach(std::string_view sql, absl::Span<const Cell> params,
+                                    absl::Span<const ColumnType> types, const RowVisitor& visit) {
+  return Run(sql, params, types, &visit).status();
 }
 
 absl::StatusOr<int64_t> SociSession::Execute(std::string_view sql, absl::Span<const Cell> params) {
@@ -31,9 +28,10 @@ absl::StatusOr<int64_t> SociSession::Execute(std::string_view sql, absl::Span<co
 
 absl::StatusOr<int64_t> SociSession::Run(std::string_view sql, absl::Span<const Cell> params,
                                          absl::Span<const ColumnType> types,
-                                         std::vector<Row>* rows) {
+                                         const RowVisitor* visit) {
   RETURN_IF_ERROR(transaction_.Usable());
   int64_t affected = 0;
+  Row row;
   RETURN_IF_ERROR(Fenced(sql, [&] {
     std::vector<ColumnType> shapes;
     shapes.reserve(params.size());
@@ -46,10 +44,11 @@ absl::StatusOr<int64_t> SociSession::Run(std::string_view sql, absl::Span<const 
       affected = statement.get_affected_rows();
       // To the end, always: SQLite keeps a statement with rows left open, and COMMIT then fails.
       while (more && !prepared.results.empty()) {
-        if (rows != nullptr) {
-          Row& row = rows->emplace_back();
+        if (visit != nullptr) {
+          row.clear();
           row.reserve(prepared.results.size());
           for (Slot& slot : prepared.results) row.push_back(Take(slot));
+          (*visit)(row);
         }
         more = statement.fetch();
       }

@@ -38,8 +38,8 @@ class SociSession : public Session {
 
   // Both need an open transaction. A failed statement kills it on either engine: what follows gets
   // the same status again, and Commit rolls back.
-  absl::StatusOr<std::vector<Row>> Query(std::string_view sql, absl::Span<const Cell> params,
-                                         absl::Span<const ColumnType> types) final;
+  absl::Status QueryEach(std::string_view sql, absl::Span<const Cell> params,
+                         absl::Span<const ColumnType> types, const RowVisitor& visit) final;
   absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) final;
   bool healthy() const override { return transaction_.healthy(); }
   absl::Status failure() const override { return transaction_.failure(); }
@@ -54,9 +54,9 @@ class SociSession : public Session {
   virtual void Release(soci::statement& statement) = 0;
 
   // Runs a statement whose parameters have the shapes of `params` and whose results have `types`
-  // (empty: none); appends the rows to `rows` when it is not null. Answers the rows affected.
+  // (empty: none); `visit` may be null. Answers the rows affected.
   absl::StatusOr<int64_t> Run(std::string_view sql, absl::Span<const Cell> params,
-                              absl::Span<const ColumnType> types, std::vector<Row>* rows);
+                              absl::Span<const ColumnType> types, const RowVisitor* visit);
   // The same for many sets of parameters, one after the other: each of `rows` gives the cells at
   // `order`; `types` are the shapes of these, so that NULLs do not change the statement. Fails with
   // `short_count` at the first set that does not affect exactly one row.

@@ -282,12 +282,13 @@ class SqliteSession final : public SociSession {
     }
     std::vector<ColumnType> types = TypesOf(table);
     std::vector<Row> rows;
+    const RowVisitor keep = [&rows](Row& row) { rows.push_back(std::move(row)); };
     Row params;
     for (Row& key : distinct) {
       params.assign(1, tenant.value);
       params.insert(params.end(), std::make_move_iterator(key.begin()),
                     std::make_move_iterator(key.end()));
-      RETURN_IF_ERROR(Run(sql, params, types, &rows).status());
+      RETURN_IF_ERROR(Run(sql, params, types, &keep).status());
     }
     // Each row equals one key only, so sorting gives the order of a single statement.
     std::vector<size_t> order = KeyColumns(table);

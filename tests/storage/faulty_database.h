@@ -79,11 +79,11 @@ class FaultySession final : public storage::Session {
 
   void Rollback() override { session_->Rollback(); }
 
-  absl::StatusOr<std::vector<storage::Row>> Query(
-      std::string_view sql, absl::Span<const storage::Cell> params,
-      absl::Span<const storage::ColumnType> types) override {
+  absl::Status QueryEach(std::string_view sql, absl::Span<const storage::Cell> params,
+                         absl::Span<const storage::ColumnType> types,
+                         const storage::RowVisitor& visit) override {
     if (faults_.away) return LoseStatement();
-    return session_->Query(sql, params, types);
+    return session_->QueryEach(sql, params, types, visit);
   }
   absl::StatusOr<int64_t> Execute(std::string_view sql,
                                   absl::Span<const storage::Cell> params) override {
