@@ -48,6 +48,7 @@
 #include "server/domain/event.h"
 #include "server/domain/filter.h"
 #include "server/domain/history.h"
+#include "server/domain/identity.h"
 #include "server/domain/ids.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -301,8 +302,9 @@ class ReadTxn {
   virtual absl::StatusOr<std::optional<domain::Import>> GetImport(const domain::ImportId& id) = 0;
   virtual absl::StatusOr<std::optional<domain::Operation>> GetOperation(
       const domain::OperationId& id) = 0;
-  virtual absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
-                                                                      const std::string& value) = 0;
+  // The same, of who holds the identities.
+  virtual absl::StatusOr<std::vector<std::optional<domain::LeadId>>> IdentityOwners(
+      absl::Span<const domain::IdentityKey> keys) = 0;
 
   virtual absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(
@@ -389,6 +391,8 @@ class Store {
   // One lead by id; nullopt when there is none. What many callers of a tenant ask for at the same
   // time is answered by one query. Errors as for Read.
   virtual void GetLead(Call call, domain::LeadId id, LeadDone done) = 0;
+  // The same for the lead that holds an identity.
+  virtual void LookupLead(Call call, domain::IdentityKey key, LeadDone done) = 0;
 
   // Calls `wake` (cheap, not blocking) after each commit made through this store, until the
   // returned handle is destroyed. Commits of other servers are not seen.

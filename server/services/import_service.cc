@@ -48,26 +48,16 @@ commands::ImportRowsCommand RowsOf(const commands::ImportRowsCommand& chunk, int
 template <class Then>
 void KeepRows(storage::Store& store, const storage::Call& call,
               convert::Parsed<commands::ImportRowsCommand> parsed, Then then) {
-  auto chunk = std::make_shared<const commands::ImportRowsCommand>(std::move(parsed.command));
-  auto imported = std::make_shared<commands::Imported>();
-  imported->results.resize(chunk->rows.size());
-  storage::Slices work;
-  work.items = static_cast<int>(chunk->rows.size());
-  work.keys = [chunk](int first, int count) {
-    return commands::KeysOf(RowsOf(*chunk, first, count));
-  };
-  work.body = [chunk, imported](storage::WriteTxn& txn, int first, int count) -> absl::Status {
-    ASSIGN_OR_RETURN(commands::Imported part, commands::Run(txn, RowsOf(*chunk, first, count)));
-    imported->import = std::move(part.import);
-    std::move(part.results.begin(), part.results.end(), imported->results.begin() + first);
-    return absl::OkStatus();
-  };
-  store.WriteSlices(
-      call, std::move(work),
-      [imported, then](const absl::Status& status, const storage::Committed& committed) {
-        then(status, status.ok() ? imported.get() : nullptr, committed);
+  commands::Imported whole;
+  whole.results.resize(parsed.command.rows.size());
+  const int rows = static_cast<int>(parsed.command.rows.size());
+  KeepSlices(
+      store, call, std::move(parsed), rows, std::move(whole), RowsOf,
+      [](commands::Imported slice, int first, commands::Imported& imported) {
+        imported.import = std::move(slice.import);
+        std::move(slice.results.begin(), slice.results.end(), imported.results.begin() + first);
       },
-      parsed.validate_only);
+      std::move(then));
 }
 
 }  // namespace

@@ -45,6 +45,22 @@ absl::Status EachEvent(storage::ReadTxn& txn, const convert::HistoryPage& page, 
   }
 }
 
+// Ends the call with the lead that a point read found; `name` is for the refusal.
+storage::LeadDone AnswerWith(Reply<v1::Lead>& reply, std::string name) {
+  return
+      [&reply, name = std::move(name)](const absl::StatusOr<std::optional<domain::Lead>>& found) {
+        if (!found.ok()) return reply.Finish(found.status());
+        if (!found->has_value()) return reply.Finish(domain::NotFound("Lead", name));
+        absl::Status status;
+        try {
+          Answer(reply, **found);
+        } catch (const std::exception&) {
+          status = CaughtException();
+        }
+        reply.Finish(status);
+      };
+}
+
 }  // namespace
 
 LeadService::LeadService(const Edge& edge) : Endpoint(edge, "relais.v1.LeadService") {
@@ -74,8 +90,7 @@ absl::Status LeadService::BatchCaptureLeads(Reply<v1::BatchCaptureLeadsResponse>
                                             const v1::BatchCaptureLeadsRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseBatchCaptureLeads(request, reply.decoding()));
   auto detail = request.return_resources() ? convert::Detail::kWhole : convert::Detail::kNames;
-  int units = request.requests_size();
-  return Keep(
+  return KeepItems(
       reply, std::move(parsed),
       [detail, id = reply.exchange().id()](
           const std::vector<absl::StatusOr<commands::Result<commands::Captured>>>& results,
@@ -94,8 +109,7 @@ absl::Status LeadService::BatchCaptureLeads(Reply<v1::BatchCaptureLeadsResponse>
             convert::Encode(result->value, convert::Detail::kNames, large.mutable_response());
           });
         }
-      },
-      units);
+      });
 }
 
 absl::Status LeadService::GetLead(Reply<v1::Lead>& reply, const v1::GetLeadRequest& request) {
@@ -107,14 +121,7 @@ absl::Status LeadService::GetLead(Reply<v1::Lead>& reply, const v1::GetLeadReque
       return absl::OkStatus();
     });
   }
-  reply.edge().store.GetLead(
-      reply.call(), at.lead,
-      [&reply, &request](const absl::StatusOr<std::optional<domain::Lead>>& found) {
-        if (!found.ok()) return reply.Finish(found.status());
-        if (!found->has_value()) return reply.Finish(domain::NotFound("Lead", request.name()));
-        Answer(reply, **found);
-        reply.Finish(absl::OkStatus());
-      });
+  reply.edge().store.GetLead(reply.call(), at.lead, AnswerWith(reply, request.name()));
   return absl::OkStatus();
 }
 
@@ -141,13 +148,9 @@ absl::Status LeadService::BatchGetLeads(Reply<v1::BatchGetLeadsResponse>& reply,
 
 absl::Status LeadService::LookupLead(Reply<v1::Lead>& reply, const v1::LookupLeadRequest& request) {
   ASSIGN_OR_RETURN(domain::IdentityKey key, convert::ParseLookupLead(request, reply.decoding()));
-  return Read(reply, [key](storage::ReadTxn& txn, v1::Lead& out) -> absl::Status {
-    ASSIGN_OR_RETURN(std::optional<domain::LeadId> owner, txn.IdentityOwner(key.kind, key.value));
-    if (!owner.has_value()) return domain::NotFound("Lead", "");
-    ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, *owner));
-    convert::Encode(lead, &out);
-    return absl::OkStatus();
-  });
+  // What was asked for is personal, so the refusal does not repeat it.
+  reply.edge().store.LookupLead(reply.call(), std::move(key), AnswerWith(reply, ""));
+  return absl::OkStatus();
 }
 
 absl::Status LeadService::ListLeads(Reply<v1::ListLeadsResponse>& reply,
@@ -208,8 +211,7 @@ absl::Status LeadService::RecordTouchpoint(Reply<v1::Touchpoint>& reply,
 absl::Status LeadService::BatchRecordTouchpoints(Reply<v1::BatchRecordTouchpointsResponse>& reply,
                                                  const v1::BatchRecordTouchpointsRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseBatchRecordTouchpoints(request, reply.decoding()));
-  int units = request.requests_size();
-  return Keep(
+  return KeepItems(
       reply, std::move(parsed),
       [id = reply.exchange().id()](
           const std::vector<absl::StatusOr<commands::Result<commands::Recorded>>>& results,
@@ -230,8 +232,7 @@ absl::Status LeadService::BatchRecordTouchpoints(Reply<v1::BatchRecordTouchpoint
             }
           });
         }
-      },
-      units);
+      });
 }
 
 absl::Status LeadService::ListTouchpoints(Reply<v1::ListTouchpointsResponse>& reply,

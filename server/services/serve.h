@@ -275,6 +275,35 @@ void KeepUnit(storage::Store& store, const storage::Call& call, convert::Parsed<
       parsed.validate_only, units);
 }
 
+// Keeps a command of many items as long work, in slices that are commands themselves:
+// `part(command, first, count)` makes them, `merge(value, first, whole)` moves what came of one
+// into the whole. A slice is committed for itself, so the command must be such that it may be sent
+// again. Check-only work is one slice. `then` as for KeepUnit, with the place of the last slice.
+template <class Command, class Part, class Merge, class Then>
+void KeepSlices(storage::Store& store, const storage::Call& call, convert::Parsed<Command> parsed,
+                int items, RunValue<Command> whole, Part part, Merge merge, Then then) {
+  auto command = std::make_shared<const Command>(std::move(parsed.command));
+  auto value = std::make_shared<RunValue<Command>>(std::move(whole));
+  storage::Slices work;
+  work.items = items;
+  work.keys = [command, part](int first, int count) {
+    return commands::KeysOf(part(*command, first, count));
+  };
+  work.body = [command, part, merge, value](storage::WriteTxn& txn, int first,
+                                            int count) -> absl::Status {
+    std::optional<RunValue<Command>> slice;
+    RETURN_IF_ERROR(serve_internal::Take(commands::Run(txn, part(*command, first, count)), slice));
+    merge(*std::move(slice), first, *value);
+    return absl::OkStatus();
+  };
+  store.WriteSlices(
+      call, std::move(work),
+      [value, then](const absl::Status& status, const storage::Committed& committed) {
+        then(status, status.ok() ? value.get() : nullptr, committed);
+      },
+      parsed.validate_only);
+}
+
 // Where the answer of a call is put together. Of this thread, until its next use.
 std::string& WireBuffer();
 
@@ -293,10 +322,9 @@ void Answer(Reply<Response>& reply, const Entity& entity) {
 // Keeps the command and answers with what `answer(value, reply)` makes of it. What the answer of a
 // check says has not been written, so it has no place in the log to name.
 template <class Response, class Command, class MakeAnswer>
-absl::Status KeepAnd(Reply<Response>& reply, convert::Parsed<Command> parsed, MakeAnswer answer,
-                     int units = 1) {
+absl::Status KeepAnd(Reply<Response>& reply, convert::Parsed<Command> parsed, MakeAnswer answer) {
   bool validate_only = parsed.validate_only;
-  KeepUnit(reply.edge().store, reply.call(), std::move(parsed), units,
+  KeepUnit(reply.edge().store, reply.call(), std::move(parsed), /*units=*/1,
            [&reply, answer = std::move(answer), validate_only](
                const absl::Status& status, const RunValue<Command>* value,
                const storage::Committed& committed) {
@@ -316,14 +344,48 @@ absl::Status KeepAnd(Reply<Response>& reply, convert::Parsed<Command> parsed, Ma
 
 // The same with `encode(value, message)`.
 template <class Response, class Command, class Encode>
-absl::Status Keep(Reply<Response>& reply, convert::Parsed<Command> parsed, Encode encode,
-                  int units = 1) {
-  return KeepAnd(
-      reply, std::move(parsed),
-      [encode = std::move(encode)](const RunValue<Command>& value, Reply<Response>& to) {
-        encode(value, to.answer());
+absl::Status Keep(Reply<Response>& reply, convert::Parsed<Command> parsed, Encode encode) {
+  return KeepAnd(reply, std::move(parsed),
+                 [encode = std::move(encode)](const RunValue<Command>& value, Reply<Response>& to) {
+                   encode(value, to.answer());
+                 });
+}
+
+// For a command of `items` that fail alone: few are one unit, many are sliced, or they would hold
+// up everybody else's batches.
+template <class Response, class Command, class Encode>
+absl::Status KeepItems(Reply<Response>& reply, convert::Parsed<Command> parsed, Encode encode) {
+  constexpr size_t kFewItems = 64;
+  const size_t count = parsed.command.items.size();
+  bool validate_only = parsed.validate_only;
+  auto then = [&reply, encode = std::move(encode), validate_only](
+                  const absl::Status& status, const RunValue<Command>* value,
+                  const storage::Committed& committed) {
+    if (!status.ok()) return reply.Finish(status);
+    try {
+      encode(*value, reply.answer());
+    } catch (...) {
+      return reply.Finish(CaughtException());
+    }
+    if (validate_only) return reply.Finish(absl::OkStatus());
+    reply.Finish(committed, /*replayed=*/false);
+  };
+  if (count <= kFewItems) {
+    KeepUnit(reply.edge().store, reply.call(), std::move(parsed), static_cast<int>(count), then);
+    return absl::OkStatus();
+  }
+  KeepSlices(
+      reply.edge().store, reply.call(), std::move(parsed), static_cast<int>(count),
+      RunValue<Command>(count, absl::UnknownError("not run")),
+      [](const Command& command, int first, int number) {
+        auto begin = command.items.begin() + first;
+        return Command{{begin, begin + number}};
       },
-      units);
+      [](RunValue<Command> slice, int first, RunValue<Command>& whole) {
+        std::move(slice.begin(), slice.end(), whole.begin() + first);
+      },
+      then);
+  return absl::OkStatus();
 }
 
 // For commands whose value is one entity.

@@ -23,7 +23,9 @@ constexpr int kPage = 500;
 constexpr int64_t kKeepEvery = 10'000;
 // What a reading may take; the next poll tries again.
 constexpr std::chrono::seconds kReadDeadline{10};
-// How long changes gather before they are indexed together: one transaction for many commits.
+// How long changes gather before they are indexed together: one transaction for many commits. Also
+// the pause that writers get when there is more: under a flood of more than kPage changes in this
+// time the index falls behind, and catches up after it.
 constexpr std::chrono::milliseconds kGather{100};
 
 enum SearchField : int { kName = 1, kEmail = 2, kCompany = 3, kPhone = 4 };

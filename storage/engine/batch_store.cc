@@ -19,7 +19,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr int kMaxTries = 5;                // runs of one unit before UNAVAILABLE
-constexpr size_t kMaxPointReads = 256;      // leads in one query
+constexpr int kMaxPointReads = 256;         // leads in one query
 constexpr int64_t kRetryAfterMillis = 200;  // told when nobody knows how long it takes
 constexpr int64_t kLeastRetryMillis = 50;   // told when the backlog takes less
 constexpr int64_t kMostRetryMillis = 30'000;
@@ -68,7 +68,9 @@ BatchStore::BatchStore(std::unique_ptr<Database> database, Vault vault, const do
       one_writer_(database_->dialect() == Dialect::kSqlite),
       batches_(options_.max_queued_units, options_.max_batch, options_.writer_threads),
       // Every slice teaches what an item takes.
-      long_work_(options_.max_queued_items, /*full=*/1, /*writers=*/1) {
+      long_work_(options_.max_queued_items, /*full=*/1, /*writers=*/1),
+      point_reads_(options_.max_queued_reads),
+      body_reads_(options_.max_queued_reads) {
   for (int i = 0; i < options_.writer_threads; ++i) {
     threads_.emplace_back([this] { WriterLoop(one_writer_ ? Duty::kBoth : Duty::kBatches); });
   }
@@ -123,11 +125,14 @@ void BatchStore::Admit(Lane<T>& lane, std::unique_ptr<T> item, std::condition_va
   const steady_clock::time_point now = steady_clock::now();
   std::vector<std::unique_ptr<T>> gone;
   std::unique_lock<std::mutex> lock(write_mutex_);
+  steady_clock::duration wait{};
   auto admits = [&] {
+    wait = lane.pace.Wait(lane.queue.Ahead(*item, lane.pace.full()));
+    // Long work takes as long as its slices and the rests between them.
+    if (std::is_same_v<T, LongUnit> && Rests()) wait *= 1 + kRest;
     if (!lane.queue.Admits(*item)) return false;
-    const int waiting = lane.queue.weight();
-    if (!lane.pace.Behind(waiting)) return true;
-    return lane.pace.Wait(waiting) < (item->call.deadline - now) / kPatience;
+    if (!lane.pace.Behind(lane.queue.weight())) return true;
+    return wait < (item->call.deadline - now) / kPatience;
   };
   bool admitted = !stopping_ && admits();
   // Those whose callers have left hold room until their turn comes. To look at all of them for
@@ -142,9 +147,8 @@ void BatchStore::Admit(Lane<T>& lane, std::unique_ptr<T> item, std::condition_va
     lock.unlock();
     ready.notify_one();
   } else {
-    const absl::Status refused =
-        stopping_ ? domain::StorageUnavailable(kRetryAfterMillis)
-                  : domain::Overloaded(RetryAfterMillis(lane.pace.Wait(lane.queue.weight())));
+    const absl::Status refused = stopping_ ? domain::StorageUnavailable(kRetryAfterMillis)
+                                           : domain::Overloaded(RetryAfterMillis(wait));
     lock.unlock();
     item->done(refused, {});
   }
@@ -160,33 +164,54 @@ void BatchStore::Drop(const std::vector<std::unique_ptr<T>>& items, int64_t retr
 }
 
 void BatchStore::Read(Call call, ReadBody body, ReadDone done) {
-  AddRead({std::move(call), std::move(body), std::move(done), {}, {}});
+  auto read = std::make_unique<BodyRead>();
+  read->call = std::move(call);
+  read->body = std::move(body);
+  read->done = std::move(done);
+  AddRead(body_reads_, std::move(read));
 }
 
 void BatchStore::GetLead(Call call, domain::LeadId id, LeadDone done) {
-  AddRead({std::move(call), {}, {}, std::move(id), std::move(done)});
+  auto read = std::make_unique<PointRead>();
+  read->call = std::move(call);
+  read->key = std::move(id);
+  read->done = std::move(done);
+  AddRead(point_reads_, std::move(read));
 }
 
-void BatchStore::AddRead(ReadTask task) {
-  std::unique_lock<std::mutex> lock(read_mutex_);
+void BatchStore::LookupLead(Call call, domain::IdentityKey key, LeadDone done) {
+  auto read = std::make_unique<PointRead>();
+  read->call = std::move(call);
+  read->key = std::move(key);
+  read->done = std::move(done);
+  AddRead(point_reads_, std::move(read));
+}
+
+template <class T>
+void BatchStore::AddRead(FairQueue<T>& queue, std::unique_ptr<T> read) {
+  std::vector<std::unique_ptr<T>> gone;
   absl::Status refused;
-  if (reads_stopping_) {
-    refused = domain::StorageUnavailable(kRetryAfterMillis);
-  } else if (reads_.size() >= static_cast<size_t>(options_.max_queued_reads)) {
-    refused = domain::Overloaded(kRetryAfterMillis);
-  }
-  if (!refused.ok()) {
-    lock.unlock();
-    if (task.lead_done) {
-      task.lead_done(refused);
-    } else {
-      task.done(refused);
+  {
+    std::lock_guard<std::mutex> lock(read_mutex_);
+    const steady_clock::time_point now = steady_clock::now();
+    if (!reads_stopping_ && !queue.Admits(*read) && now >= next_read_sweep_) {
+      next_read_sweep_ = now + kSweepPause;
+      gone = queue.Sweep(now);
     }
-    return;
+    if (reads_stopping_) {
+      refused = domain::StorageUnavailable(kRetryAfterMillis);
+    } else if (!queue.Admits(*read)) {
+      refused = domain::Overloaded(kRetryAfterMillis);
+    } else {
+      queue.Add(std::move(read));
+    }
   }
-  reads_.push_back(std::move(task));
-  lock.unlock();
-  read_ready_.notify_one();
+  if (refused.ok()) {
+    read_ready_.notify_one();
+  } else {
+    read->done(refused);
+  }
+  for (const std::unique_ptr<T>& each : gone) each->done(domain::Expired());
 }
 
 BatchStore::Turn BatchStore::NextTurn(Duty duty) {
@@ -253,7 +278,7 @@ void BatchStore::WriterLoop(Duty duty) {
 // time they want it.
 void BatchStore::Rest(steady_clock::duration after) {
   std::unique_lock<std::mutex> lock(write_mutex_);
-  if (Quiet()) return;
+  if (!Rests()) return;
   long_ready_.wait_for(lock, kRest * std::min<steady_clock::duration>(after, kMostRest),
                        [this] { return stopping_; });
 }
@@ -301,66 +326,72 @@ void BatchStore::RunSlice(std::unique_ptr<LongUnit> long_unit) {
   long_work_.queue.PutBack(std::move(long_unit));
 }
 
-std::vector<BatchStore::ReadTask> BatchStore::TakeReads(std::unique_lock<std::mutex>& lock) {
-  read_ready_.wait(lock, [this] { return reads_stopping_ || !reads_.empty(); });
-  std::vector<ReadTask> tasks;
-  if (reads_.empty()) return tasks;
-  tasks.push_back(std::move(reads_.front()));
-  reads_.pop_front();
-  if (!tasks[0].lead_done) return tasks;
-  std::deque<ReadTask> left;
-  for (ReadTask& task : reads_) {
-    if (task.lead_done && tasks.size() < kMaxPointReads &&
-        task.call.tenant == tasks[0].call.tenant) {
-      tasks.push_back(std::move(task));
-    } else {
-      left.push_back(std::move(task));
-    }
-  }
-  reads_.swap(left);
-  return tasks;
-}
-
 void BatchStore::ReaderLoop() {
+  bool points_first = true;
   for (;;) {
-    std::vector<ReadTask> tasks;
+    PointReads points, late_points;
+    BodyReads bodies, late_bodies;
     {
       std::unique_lock<std::mutex> lock(read_mutex_);
-      tasks = TakeReads(lock);
+      auto any = [&] { return !point_reads_.empty() || !body_reads_.empty(); };
+      read_ready_.wait(lock, [&] { return reads_stopping_ || any(); });
+      if (!any()) return;  // stopping, and nothing is left
+      const steady_clock::time_point now = steady_clock::now();
+      // Point reads and the others take turns.
+      if (body_reads_.empty() || (points_first && !point_reads_.empty())) {
+        points = point_reads_.Take(kMaxPointReads, now, now, late_points);
+      } else {
+        bodies = body_reads_.Take(/*max_weight=*/1, now, now, late_bodies);
+      }
+      points_first = !points_first;
     }
-    if (tasks.empty()) return;  // stopping, and nothing is left
-    if (tasks[0].lead_done) {
-      RunPointReads(std::move(tasks));
-    } else if (Expired(tasks[0].call)) {
-      tasks[0].done(domain::Expired());
-    } else {
-      tasks[0].done(RunRead(tasks[0].call, tasks[0].body));
-    }
+    for (const auto& late : late_points) late->done(domain::Expired());
+    for (const auto& late : late_bodies) late->done(domain::Expired());
+    if (!points.empty()) RunPointReads(points);
+    for (const auto& read : bodies) read->done(RunRead(read->call, read->body));
   }
 }
 
-void BatchStore::RunPointReads(std::vector<ReadTask> tasks) {
-  std::vector<ReadTask> alive;
-  std::vector<domain::LeadId> ids;
-  for (ReadTask& task : tasks) {
-    if (Expired(task.call)) {
-      task.lead_done(domain::Expired());
-      continue;
-    }
-    ids.push_back(task.lead);
-    alive.push_back(std::move(task));
-  }
-  if (alive.empty()) return;
+void BatchStore::RunPointReads(const PointReads& reads) {
   std::vector<std::optional<domain::Lead>> leads;
-  absl::Status status = RunRead(alive[0].call, [&](ReadTxn& txn) -> absl::Status {
-    ASSIGN_OR_RETURN(leads, txn.GetLeads(ids));
+  std::vector<domain::LeadId> ids(reads.size());
+  // The most patient caller's, or one in a hurry would end the reading of all.
+  Call call = reads[0]->call;
+  for (const auto& read : reads) call.deadline = std::max(call.deadline, read->call.deadline);
+  call.cancelled = nullptr;
+  absl::Status status = RunRead(call, [&](ReadTxn& txn) -> absl::Status {
+    std::vector<domain::IdentityKey> keys;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < reads.size(); ++i) {
+      if (const auto* id = std::get_if<domain::LeadId>(&reads[i]->key)) {
+        ids[i] = *id;
+      } else {
+        keys.push_back(std::get<domain::IdentityKey>(reads[i]->key));
+        places.push_back(i);
+      }
+    }
+    if (!keys.empty()) {
+      ASSIGN_OR_RETURN(auto owners, txn.IdentityOwners(keys));
+      for (size_t i = 0; i < owners.size(); ++i) {
+        ids[places[i]] = owners[i].value_or(domain::LeadId());
+      }
+    }
+    std::vector<domain::LeadId> known;
+    for (const domain::LeadId& id : ids) {
+      if (!id.value.empty()) known.push_back(id);
+    }
+    ASSIGN_OR_RETURN(auto found, txn.GetLeads(known));
+    leads.assign(reads.size(), std::nullopt);
+    for (size_t i = 0, next = 0; i < reads.size(); ++i) {
+      if (!ids[i].value.empty()) leads[i] = std::move(found[next++]);
+    }
     return absl::OkStatus();
   });
-  for (size_t i = 0; i < alive.size(); ++i) {
+  for (size_t i = 0; i < reads.size(); ++i) {
     if (status.ok()) {
-      alive[i].lead_done(std::move(leads[i]));
+      reads[i]->done(std::move(leads[i]));
     } else {
-      alive[i].lead_done(status);
+      reads[i]->done(status);
     }
   }
 }
@@ -373,7 +404,7 @@ absl::Status BatchStore::RunRead(const Call& call, const ReadBody& body) {
     absl::StatusOr<std::unique_ptr<Session>> session = readers_pool_.Take();
     status = session.status();
     if (status.ok()) {
-      status = (*session)->Begin(call.tenant, TransactionMode::kRead);
+      status = (*session)->Begin(call.tenant, TransactionMode::kRead, call.deadline);
       if (status.ok()) {
         SqlReadTxn txn(**session, vault_, call, clock_.Now(), configs_);
         try {
@@ -387,6 +418,7 @@ absl::Status BatchStore::RunRead(const Call& call, const ReadBody& body) {
       readers_pool_.Give(*std::move(session));
     }
     if (!IsLost(status) && !IsConflict(status)) break;
+    if (Expired(call)) return domain::Expired();
   }
   if (IsLost(status) || IsConflict(status)) {
     if (IsLost(status)) healthy_.store(false);
@@ -442,6 +474,7 @@ void BatchStore::RunBatch(Units units) {
       end = TryBatch(*session, units, batch_id, failure, places);
       const bool healthy = (*session)->healthy();
       writers_pool_.Give(*std::move(session));
+      // An answer without proof leaves the session healthy, and the row has none either.
       if (end == BatchEnd::kUnknown && !healthy) {
         Committed head;
         end = Settle(tenant, batch_id, head);
@@ -615,42 +648,50 @@ BatchStore::BatchEnd BatchStore::TryBatch(std::unique_ptr<Session>& session, Uni
 
 BatchStore::BatchEnd BatchStore::Settle(const domain::TenantId& tenant, const std::string& batch_id,
                                         Committed& head) {
-  static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
   // Whatever the deadlines of its units: one caller in a hurry must not cost the others the answer.
   const steady_clock::time_point deadline = steady_clock::now() + kSettleTime;
-  while (steady_clock::now() < deadline) {
-    absl::StatusOr<std::unique_ptr<Session>> session = writers_pool_.Take();
-    if (session.ok()) {
-      absl::Status status = (*session)->Begin(tenant, TransactionMode::kWrite);
+  do {
+    absl::StatusOr<std::unique_ptr<Session>> taken = writers_pool_.Take();
+    if (taken.ok()) {
+      Session& session = **taken;
+      absl::Status status = session.Begin(tenant, TransactionMode::kWrite);
+      // Waits for the lost transaction if the server still holds its row.
       if (status.ok()) {
-        // Waits for the lost transaction if the server still holds it.
-        status = (*session)->InsertRows(
+        status = session.InsertRows(
             BatchesTable(), std::vector<Row>{{tenant.value, batch_id, clock_.Now().micros}});
       }
-      (*session)->Rollback();
-      const bool happened = IsConflict(status);
-      absl::Status read;
-      if (happened) {
-        // Which numbers the events got was lost with the answer; the last one of now is behind
-        // them.
-        read = (*session)->Begin(tenant, TransactionMode::kWrite);
-        absl::StatusOr<std::vector<Row>> rows =
-            !read.ok() ? absl::StatusOr<std::vector<Row>>(read)
-                       : (*session)->Query(
-                             "SELECT last_number, last_time FROM feed_counters WHERE "
-                             "tenant_id = :p1",
-                             Row{tenant.value}, kTypes);
-        read = rows.status();
-        if (read.ok() && !rows->empty()) head = {IntOr((*rows)[0][0]), {IntOr((*rows)[0][1])}};
-        (*session)->Rollback();
+      std::optional<BatchEnd> end;
+      if (status.ok()) {
+        // Only a committed row shuts out a transaction that the server has not come to yet.
+        const CommitOutcome shut = session.Commit();
+        if (shut == CommitOutcome::kCommitted) end = BatchEnd::kLost;
+        // From here on the row may be this one.
+        if (shut == CommitOutcome::kUnknown) end = BatchEnd::kUnknown;
+      } else {
+        session.Rollback();
+        if (IsTaken(status) && ReadHead(session, tenant, head).ok()) end = BatchEnd::kDone;
       }
-      writers_pool_.Give(*std::move(session));
-      if (status.ok()) return BatchEnd::kLost;  // it never was committed and never will be
-      if (happened && read.ok()) return BatchEnd::kDone;
+      writers_pool_.Give(*std::move(taken));
+      if (end.has_value()) return *end;
     }
     std::this_thread::sleep_for(kSettlePause);
-  }
+  } while (steady_clock::now() < deadline);
   return BatchEnd::kUnknown;
+}
+
+absl::Status BatchStore::ReadHead(Session& session, const domain::TenantId& tenant,
+                                  Committed& head) {
+  static constexpr ColumnType kTypes[] = {ColumnType::kInteger, ColumnType::kInteger};
+  absl::Status status = session.Begin(tenant, TransactionMode::kWrite);
+  if (status.ok()) {
+    absl::StatusOr<std::vector<Row>> rows =
+        session.Query("SELECT last_number, last_time FROM feed_counters WHERE tenant_id = :p1",
+                      Row{tenant.value}, kTypes);
+    status = rows.status();
+    if (status.ok() && !rows->empty()) head = {IntOr((*rows)[0][0]), {IntOr((*rows)[0][1])}};
+  }
+  session.Rollback();
+  return status;
 }
 
 // ---- the rest ---------------------------------------------------------------------------------
@@ -683,7 +724,11 @@ absl::Status BatchStore::Direct(const domain::TenantId& tenant,
   absl::Status status = (*session)->Begin(tenant, TransactionMode::kWrite);
   if (status.ok()) status = body(**session);
   if (status.ok()) {
-    if ((*session)->Commit() != CommitOutcome::kCommitted) status = domain::OutcomeUnknown();
+    const CommitOutcome outcome = (*session)->Commit();
+    if (outcome == CommitOutcome::kUnknown) status = domain::OutcomeUnknown();
+    if (outcome == CommitOutcome::kRolledBack) {
+      status = (*session)->failure().ok() ? ConflictError("COMMIT") : (*session)->failure();
+    }
   } else {
     (*session)->Rollback();
   }
@@ -753,12 +798,10 @@ absl::StatusOr<int64_t> BatchStore::Sweep(const domain::TenantId& tenant, int li
          {std::pair("request_log", "principal, request_id"), std::pair("batches", "batch_id")}) {
       ASSIGN_OR_RETURN(
           int64_t deleted,
-          session.Execute(
-              Concat(
-                  "DELETE FROM ", table, " WHERE tenant_id = :p1 AND (", key, ") IN (SELECT ", key,
-                  " FROM ", table,
-                  " WHERE tenant_id = :p2 AND create_time < :p3 ORDER BY create_time LIMIT :p4)"),
-              params));
+          session.Execute(Concat("DELETE FROM ", table, " WHERE tenant_id = :p1 AND (", key,
+                                 ") IN (SELECT ", key, " FROM ", table,
+                                 " WHERE tenant_id = :p2 AND create_time < :p3 LIMIT :p4)"),
+                          params));
       total += deleted;
     }
     return absl::OkStatus();

@@ -7,24 +7,24 @@
 //   - A call whose deadline would pass in the queue is refused when it comes; one that would be
 //     late by now is dropped when its turn comes. Neither costs the database anything, so that
 //     under overload all work done is work that somebody still waits for.
-//   - A conflict reruns the batch once, then splits it in halves; a unit is tried at most
-//     kMaxTries times, then answered UNAVAILABLE.
+//   - A conflict reruns the batch once, then splits it in halves, down to single units. A unit that
+//     is alone and was tried kMaxTries times is answered UNAVAILABLE.
 //   - A lost connection before COMMIT reruns on a new session.
-//   - A COMMIT without a clear answer is settled by the batch's own row: inserting it again on a
-//   new
-//     session conflicts if and only if the batch was committed. Only then are callers answered.
+//   - A COMMIT without an answer is settled by the batch's own row: where it is there, the batch
+//     was committed; where a new session can insert and commit it instead, the batch was not and
+//     never will be, even if the server still works on it. Only then are callers answered.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "server/domain/clock.h"
@@ -50,6 +50,7 @@ class BatchStore final : public Store {
   void WriteSlices(Call call, Slices work, Done done, bool validate_only) override;
   void Read(Call call, ReadBody body, ReadDone done) override;
   void GetLead(Call call, domain::LeadId id, LeadDone done) override;
+  void LookupLead(Call call, domain::IdentityKey key, LeadDone done) override;
   std::shared_ptr<void> OnCommit(std::function<void()> wake) override;
   absl::Status ReplaceSearchTerms(
       const domain::TenantId& tenant,
@@ -106,13 +107,20 @@ class BatchStore final : public Store {
   // What an ordinary writer does on this engine, and what a writer does that is there for long
   // work.
   enum class Duty { kBatches, kLongWork, kBoth };
-  struct ReadTask {
+  struct PointRead {
     Call call;
-    ReadBody body;  // empty for a point read
-    ReadDone done;
-    domain::LeadId lead;  // point reads only
-    LeadDone lead_done;
+    std::variant<domain::LeadId, domain::IdentityKey> key;
+    LeadDone done;
+    int weight = 1;
   };
+  using PointReads = std::vector<std::unique_ptr<PointRead>>;
+  struct BodyRead {
+    Call call;
+    ReadBody body;
+    ReadDone done;
+    int weight = 1;
+  };
+  using BodyReads = std::vector<std::unique_ptr<BodyRead>>;
   enum class BatchEnd { kDone, kConflict, kLost, kUnknown, kFailed };
 
   void WriterLoop(Duty duty);
@@ -126,15 +134,18 @@ class BatchStore final : public Store {
   // True when there was no batch for a while; under write_mutex_.
   static constexpr std::chrono::milliseconds kQuiet{250};
   bool Quiet() const { return std::chrono::steady_clock::now() - last_batch_ > kQuiet; }
+  // Whether long work rests between its slices; under write_mutex_.
+  bool Rests() const { return !one_writer_ && !Quiet(); }
   // The pause of the writer of long work after a slice.
   void Rest(std::chrono::steady_clock::duration after);
   template <class T>
   static void Drop(const std::vector<std::unique_ptr<T>>& items, int64_t retry_after_millis);
-  void AddRead(ReadTask task);
-  // Takes the first waiting read and, when it is a point read, the tenant's others with it.
-  std::vector<ReadTask> TakeReads(std::unique_lock<std::mutex>& lock);
+  // Queues the read, or ends it with the reason why not.
+  template <class T>
+  void AddRead(FairQueue<T>& queue, std::unique_ptr<T> read);
   absl::Status RunRead(const Call& call, const ReadBody& body);
-  void RunPointReads(std::vector<ReadTask> tasks);
+  // Reads of one tenant, by at most two queries.
+  void RunPointReads(const PointReads& reads);
   void ProbeLoop();
   void RunBatch(Units units);
   // One transaction for all units; on kDone every unit's status and place are set.
@@ -145,6 +156,8 @@ class BatchStore final : public Store {
   // Whether a batch whose COMMIT got no answer was committed: kDone, with the feed's last event, or
   // kLost; kUnknown when that cannot be learnt in time.
   BatchEnd Settle(const domain::TenantId& tenant, const std::string& batch_id, Committed& head);
+  // The feed's last event: numbers that were lost with an answer are not behind it.
+  static absl::Status ReadHead(Session& session, const domain::TenantId& tenant, Committed& head);
   // Owns the engine's one place for a writer, where there is but one.
   std::unique_lock<FairMutex> WritePlace();
   void Answer(Units& units, const std::vector<Committed>& places);
@@ -179,7 +192,9 @@ class BatchStore final : public Store {
 
   std::mutex read_mutex_;
   std::condition_variable read_ready_;
-  std::deque<ReadTask> reads_;
+  FairQueue<PointRead> point_reads_;
+  FairQueue<BodyRead> body_reads_;
+  std::chrono::steady_clock::time_point next_read_sweep_{};
   bool reads_stopping_ = false;
 
   std::mutex probe_mutex_;

@@ -56,6 +56,19 @@ class FairQueue {
     return own == tenants_.end() || own->second.weight + item.weight <= kShare * left;
   }
 
+  // The weight that goes before the item were it added, when each turn takes up to `full`: its
+  // tenant's, and of the others what their turns take until then. As long as the list of tenants.
+  int Ahead(const T& item, int full) const {
+    auto own = tenants_.find(item.call.tenant.value);
+    const int64_t before = own == tenants_.end() ? 0 : own->second.weight;
+    const int64_t turns = (before + item.weight + full - 1) / full;
+    int64_t ahead = before;
+    for (auto other = tenants_.begin(); other != tenants_.end(); ++other) {
+      if (other != own) ahead += std::min(other->second.weight, turns * full);
+    }
+    return static_cast<int>(ahead);
+  }
+
   void Add(Item item) { Insert(std::move(item), /*first=*/false); }
   // Puts back what was taken and is not finished: before its tenant's others, after their turn.
   void PutBack(Item item) { Insert(std::move(item), /*first=*/true); }
@@ -161,6 +174,7 @@ class Pace {
   Duration Wait(int weight) const { return Seconds(seconds_ * weight / writers_); }
   // A full batch from being taken to its end.
   Duration Batch() const { return Seconds(seconds_ * full_); }
+  int full() const { return full_; }
   // True when more waits than the next batches take.
   bool Behind(int weight) const { return weight > full_ * writers_; }
 

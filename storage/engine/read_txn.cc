@@ -1,6 +1,7 @@
 #include "storage/engine/read_txn.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "storage/engine/event_rows.h"
 #include "storage/engine/person_keys.h"
 #include "storage/engine/search.h"
+#include "storage/sql/bulk.h"
 #include "storage/sql/filter_sql.h"
 #include "storage/sql/rows.h"
 #include "storage/sql/tables.h"
@@ -44,13 +46,6 @@ class Statement {
   std::string text_;
   std::vector<Cell> params_;
 };
-
-std::vector<ColumnType> TypesOf(const Table& table) {
-  std::vector<ColumnType> types;
-  types.reserve(table.columns.size());
-  for (const Column& column : table.columns) types.push_back(column.type);
-  return types;
-}
 
 // The second column of every entity's table is its own id.
 const std::string& IdColumn(const Table& table) { return table.columns[1].name; }
@@ -230,14 +225,27 @@ absl::StatusOr<std::optional<domain::Operation>> SqlReadTxn::GetOperation(
   return Get<domain::Operation>("operation_id", id.value);
 }
 
-absl::StatusOr<std::optional<domain::LeadId>> SqlReadTxn::IdentityOwner(domain::IdentityKind kind,
-                                                                        const std::string& value) {
-  ASSIGN_OR_RETURN(
-      std::vector<Row> rows,
-      session_.SelectRows(LeadIdentitiesTable(), call_.tenant, {"kind", "value"},
-                          std::vector<Row>{{static_cast<int64_t>(kind), value}}, false));
-  if (rows.empty()) return std::optional<domain::LeadId>();
-  return std::optional<domain::LeadId>(domain::LeadId(std::string(TextOf(rows[0][3]))));
+absl::StatusOr<std::vector<std::optional<domain::LeadId>>> SqlReadTxn::IdentityOwners(
+    absl::Span<const domain::IdentityKey> keys) {
+  std::vector<Row> wanted;
+  wanted.reserve(keys.size());
+  for (const domain::IdentityKey& key : keys) {
+    wanted.push_back({static_cast<int64_t>(key.kind), key.value});
+  }
+  ASSIGN_OR_RETURN(std::vector<Row> rows,
+                   session_.SelectRows(LeadIdentitiesTable(), call_.tenant, {"kind", "value"},
+                                       std::move(wanted), false));
+  std::map<domain::IdentityKey, domain::LeadId> owners;
+  for (const Row& row : rows) {
+    owners.emplace(domain::IdentityKey{static_cast<domain::IdentityKind>(IntOr(row[1])),
+                                       std::string(TextOf(row[2]))},
+                   domain::LeadId(std::string(TextOf(row[3]))));
+  }
+  std::vector<std::optional<domain::LeadId>> found(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (auto owner = owners.find(keys[i]); owner != owners.end()) found[i] = owner->second;
+  }
+  return found;
 }
 
 absl::StatusOr<std::vector<domain::Lead>> SqlReadTxn::ListLeads(const ListQuery& query) {

@@ -44,8 +44,8 @@ class SqlReadTxn final : public ReadTxn {
   absl::StatusOr<std::optional<domain::Import>> GetImport(const domain::ImportId& id) override;
   absl::StatusOr<std::optional<domain::Operation>> GetOperation(
       const domain::OperationId& id) override;
-  absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
-                                                              const std::string& value) override;
+  absl::StatusOr<std::vector<std::optional<domain::LeadId>>> IdentityOwners(
+      absl::Span<const domain::IdentityKey> keys) override;
 
   absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(const ListQuery& query) override;

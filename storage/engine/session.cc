@@ -12,6 +12,7 @@ namespace {
 // A payload and not the code alone tells these from the ABORTED and UNAVAILABLE of the domain.
 constexpr char kKindUrl[] = "relais/storage/kind";
 constexpr char kConflict[] = "conflict";
+constexpr char kTaken[] = "taken";
 constexpr char kLost[] = "lost";
 
 bool HasKind(const absl::Status& status, const char* kind) {
@@ -27,13 +28,23 @@ absl::Status ConflictError(std::string_view what) {
   return status;
 }
 
+absl::Status TakenError(std::string_view what) {
+  absl::Status status = absl::AbortedError(ToAbsl(what));
+  status.SetPayload(kKindUrl, absl::Cord(kTaken));
+  return status;
+}
+
 absl::Status LostError(std::string_view what) {
   absl::Status status = absl::UnavailableError(ToAbsl(what));
   status.SetPayload(kKindUrl, absl::Cord(kLost));
   return status;
 }
 
-bool IsConflict(const absl::Status& status) { return HasKind(status, kConflict); }
+bool IsConflict(const absl::Status& status) {
+  return HasKind(status, kConflict) || HasKind(status, kTaken);
+}
+
+bool IsTaken(const absl::Status& status) { return HasKind(status, kTaken); }
 
 bool IsLost(const absl::Status& status) { return HasKind(status, kLost); }
 

@@ -1,14 +1,18 @@
-// One connection to a database, as the batch engine and the readers use it. Implemented over SOCI
-// by storage/sqlite and storage/postgres; everything above this header is free of SQL dialects
-// except for the texts that storage/sql makes for a Dialect.
+// One connection to a database, as the batch engine and the readers use it. Implemented by
+// storage/sqlite (over SOCI) and storage/postgres (over libpq on SOCI's connection); everything
+// above this header is free of SQL dialects except for the texts that storage/sql makes for a
+// Dialect.
 //
 // Not thread-safe: one thread at a time owns a session. Statements are prepared once a session and
 // text. Errors are absl::Status of these kinds only (helpers below); texts never hold bound values:
-//   conflict      unique, foreign key, serialisation, deadlock, busy: the transaction is dead,
-//   rerun lost          connection or server gone, the session must be dropped INTERNAL anything
-//   else (a bug): session must be dropped too
+//   conflict   foreign key, serialisation, deadlock, busy, a lock that was waited for too long: the
+//              transaction is dead, and may be run again
+//   taken      a conflict, too: a unique key that is there already
+//   lost       connection or server gone, or the deadline passed; the session must be dropped
+//   INTERNAL   anything else (a bug); the session must be dropped, too
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,8 +31,10 @@
 namespace relais::storage {
 
 absl::Status ConflictError(std::string_view what);  // ABORTED
+absl::Status TakenError(std::string_view what);     // ABORTED
 absl::Status LostError(std::string_view what);      // UNAVAILABLE
-bool IsConflict(const absl::Status& status);
+bool IsConflict(const absl::Status& status);        // also of those that are taken
+bool IsTaken(const absl::Status& status);
 bool IsLost(const absl::Status& status);
 
 enum class TransactionMode { kRead, kWrite };
@@ -37,7 +43,10 @@ enum class TransactionMode { kRead, kWrite };
 enum class CommitOutcome {
   kCommitted,
   kRolledBack,  // the server said so: nothing happened
-  kUnknown,     // no answer, or an answer that does not prove durability (WARNING 01000)
+  // No answer, and the session is lost; or one that does not prove durability (WARNING 01000), and
+  // the session is healthy: the row of such a batch is there, and says nothing about the standby
+  // that did not answer.
+  kUnknown,
 };
 
 // Rows of one table by key, for Session::Select.
@@ -59,14 +68,18 @@ using RowVisitor = std::function<void(Row&)>;
 
 class Session {
  public:
+  static constexpr auto kNoDeadline = std::chrono::steady_clock::time_point::max();
+
   virtual ~Session() = default;
 
   virtual Dialect dialect() const = 0;
   // BEGIN IMMEDIATE (SQLite write), READ COMMITTED with `app.tenant` set locally (PostgreSQL, sent
   // together with the first statement: a lost connection may show there only). A
   // read transaction is a snapshot: every statement in it sees the same state (REPEATABLE READ on
-  // PostgreSQL).
-  virtual absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode) = 0;
+  // PostgreSQL). A reading statement that still runs at `deadline` is ended, and the session is
+  // lost.
+  virtual absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode,
+                             std::chrono::steady_clock::time_point deadline = kNoDeadline) = 0;
   // Reads the version of the tenant's configuration and locks it until the transaction ends: for
   // all who read it, or `alone` before it is changed. `version` is set by the time the next reading
   // statement has answered (PostgreSQL sends the two together), and must live until then.

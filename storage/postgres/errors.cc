@@ -11,7 +11,8 @@ namespace relais::storage {
 absl::Status PostgresError(std::string_view state, bool connected, std::string_view sql) {
   const std::string text = Concat(
       "postgres ", state.empty() ? std::string_view("no answer") : state, " in: ", Excerpt(sql));
-  for (std::string_view conflict : {"23505", "23503", "40001", "40P01", "55P03"}) {
+  if (state == "23505") return TakenError(text);
+  for (std::string_view conflict : {"23503", "40001", "40P01", "55P03"}) {
     if (state == conflict) return ConflictError(text);
   }
   if (!connected) return LostError(text);

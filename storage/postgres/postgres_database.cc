@@ -77,7 +77,8 @@ class PostgresDatabase final : public Database {
 
   absl::Status Migrate() override {
     ASSIGN_OR_RETURN(std::unique_ptr<PostgresSession> session, Connect(Purpose::kMigrate));
-    RETURN_IF_ERROR(session->Begin(domain::TenantId("default"), TransactionMode::kWrite));
+    RETURN_IF_ERROR(
+        session->Begin(domain::TenantId("default"), TransactionMode::kWrite, Session::kNoDeadline));
     // A second migrator waits here, and then finds the work done.
     RETURN_IF_ERROR(session->Script(kMigrationLock));
     ASSIGN_OR_RETURN(

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstring>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "server/domain/concat.h"
@@ -58,6 +59,9 @@ constexpr char kNeedsRole[] =
 // the least.
 constexpr int64_t kMostTransactionsPerPlan = 4096;
 constexpr std::chrono::milliseconds kMostTimePerPlan{60'000};
+
+// What the setting statement_timeout can hold.
+constexpr std::chrono::milliseconds kLongestStatement{std::numeric_limits<int32_t>::max()};
 
 constexpr char kStaleRevision[] = "22012";  // division by zero: how a guarded UPDATE raises
 
@@ -340,7 +344,7 @@ absl::Status PostgresSession::Lost(std::string_view what) {
   return status;
 }
 
-CommitOutcome PostgresSession::Unknown() {
+CommitOutcome PostgresSession::NoAnswer() {
   transaction_.MarkLost();
   Sever();
   return CommitOutcome::kUnknown;
@@ -535,12 +539,13 @@ absl::Status PostgresSession::Drain(Clock::time_point deadline) {
 
 // ---- transactions -------------------------------------------------------------------------------
 
-absl::Status PostgresSession::Begin(const domain::TenantId& tenant, TransactionMode mode) {
+absl::Status PostgresSession::Begin(const domain::TenantId& tenant, TransactionMode mode,
+                                    std::chrono::steady_clock::time_point deadline) {
   if (!transaction_.idle()) return absl::InternalError("a transaction is open already");
   if (!healthy() || PQstatus(connection_) != CONNECTION_OK) return Lost("BEGIN");
-  Parameters id;
-  const Cell cell(tenant.value);
-  RETURN_IF_ERROR(id.Add(cell));
+  Parameters local;
+  const Cell id(tenant.value);
+  RETURN_IF_ERROR(local.Add(id));
   transaction_.Opened();
   reads_only_ = mode == TransactionMode::kRead;
   sends_ahead_ = false;
@@ -549,7 +554,18 @@ absl::Status PostgresSession::Begin(const domain::TenantId& tenant, TransactionM
                            ? "BEGIN ISOLATION LEVEL READ COMMITTED"
                            : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                        {}, {}));
-  return Send("SELECT set_config('app.tenant', :p1, true)", id, {});
+  if (!reads_only_) return Send("SELECT set_config('app.tenant', :p1, true)", local, {});
+  // 0 is no limit.
+  std::chrono::milliseconds limit{0};
+  if (deadline != kNoDeadline) {
+    limit = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()),
+                       std::chrono::milliseconds(1), kLongestStatement);
+  }
+  const Cell timeout(Concat(limit.count()));
+  RETURN_IF_ERROR(local.Add(timeout));
+  return Send(
+      "SELECT set_config('app.tenant', :p1, true), set_config('statement_timeout', :p2, true)",
+      local, {});
 }
 
 absl::Status PostgresSession::LockConfigVersion(const domain::TenantId& tenant, bool alone,
@@ -598,11 +614,11 @@ CommitOutcome PostgresSession::Commit() {
     transaction_.Closed();
     if (!committed_) return CommitOutcome::kRolledBack;
     // A warning, such as that of a wait for a standby that was given up, proves no durability.
-    return warnings_ == 0 ? CommitOutcome::kCommitted : Unknown();
+    return warnings_ == 0 ? CommitOutcome::kCommitted : CommitOutcome::kUnknown;
   }
   if (!refused_ || PQstatus(connection_) != CONNECTION_OK) {
     transaction_.Closed();
-    return Unknown();
+    return NoAnswer();
   }
   Rollback();
   return CommitOutcome::kRolledBack;
@@ -773,6 +789,7 @@ absl::Status PostgresSession::SendEvents(const Table& events, const domain::Tena
     Append(columns, columns.empty() ? "" : ", ", name);
     Append(values, values.empty() ? "" : ", ", value);
   }
+  // A tenant without a counter must raise here: COMMIT may be on its way already.
   Pending pending;
   pending.numbers = &numbers;
   return SendAndMaybeWait(
@@ -782,7 +799,9 @@ absl::Status PostgresSession::SendEvents(const Table& events, const domain::Tena
              " RETURNING last_number, last_time), "
              "e AS (INSERT INTO ",
              events.name, " (", columns, ") SELECT ", values, " FROM c CROSS JOIN ",
-             source.FromNumbered(), ") SELECT last_number, last_time FROM c"),
+             source.FromNumbered(),
+             ") SELECT c.last_number, c.last_time"
+             " FROM (SELECT 1 / count(*) AS there FROM c) AS g LEFT JOIN c ON g.there = 1"),
       source.params(), std::move(pending));
 }
 

@@ -46,7 +46,8 @@ class PostgresSession final : public Session {
   bool healthy() const override { return transaction_.healthy(); }
   absl::Status failure() const override { return transaction_.failure(); }
 
-  absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode) override;
+  absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode,
+                     std::chrono::steady_clock::time_point deadline) override;
   absl::Status LockConfigVersion(const domain::TenantId& tenant, bool alone,
                                  int64_t& version) override;
   CommitOutcome Commit() override;
@@ -123,7 +124,7 @@ class PostgresSession final : public Session {
   // Whether an error of a living server proves that the transaction did not commit and never will.
   static bool Refuses(const Pending& pending, const PGresult* result);
   absl::Status Lost(std::string_view what);
-  CommitOutcome Unknown();
+  CommitOutcome NoAnswer();
   // Nothing waits on this connection any more: every call of libpq fails at once.
   void Sever();
 

@@ -1,5 +1,6 @@
-// What the sessions of both engines share: statements prepared once a session and text over SOCI,
-// parameters and results in members that never move, and the state of the transaction.
+// A Session over SOCI, but for what an engine does in its own way: statements prepared once a
+// session and text, parameters and results in members that never move, and the state of the
+// transaction.
 //
 // Not thread-safe. No exception of SOCI leaves; no status holds a bound value (SOCI's own messages
 // do, so they are never read).

@@ -28,6 +28,7 @@ constexpr int kReaderCacheKib = 16'384;
 // The WAL is cut to this after a checkpoint, so that a burst does not keep the disk.
 constexpr int kJournalLimitBytes = 64 * 1024 * 1024;
 constexpr int kModeRetryMillis = 5;
+constexpr int kStepsPerLook = 1000;  // of SQLite's machine, between two looks at the clock
 
 absl::Status StatusOf(int code, std::string_view sql) {
   std::string text = Concat("sqlite ", code, " in: ", Excerpt(sql));
@@ -35,6 +36,7 @@ absl::Status StatusOf(int code, std::string_view sql) {
     case SQLITE_CONSTRAINT_PRIMARYKEY:
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_ROWID:
+      return TakenError(text);
     case SQLITE_CONSTRAINT_FOREIGNKEY:
       return ConflictError(text);
     case SQLITE_READONLY_DBMOVED:
@@ -48,6 +50,7 @@ absl::Status StatusOf(int code, std::string_view sql) {
       return ConflictError(text);
     case SQLITE_CANTOPEN:
     case SQLITE_FULL:
+    case SQLITE_INTERRUPT:  // its deadline passed
     case SQLITE_IOERR:
     case SQLITE_NOMEM:
     case SQLITE_PROTOCOL:
@@ -85,8 +88,10 @@ class SqliteSession final : public SociSession {
 
   Dialect dialect() const override { return Dialect::kSqlite; }
 
-  absl::Status Begin(const domain::TenantId&, TransactionMode mode) override {
+  absl::Status Begin(const domain::TenantId&, TransactionMode mode,
+                     std::chrono::steady_clock::time_point deadline) override {
     if (!transaction().idle()) return absl::InternalError("a transaction is open already");
+    WatchDeadline(mode == TransactionMode::kRead ? deadline : kNoDeadline);
     // SOCI's begin() is deferred: a write after a read would then fail at once, without waiting.
     RETURN_IF_ERROR(Script(mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN"));
     transaction().Opened();
@@ -269,6 +274,16 @@ class SqliteSession final : public SociSession {
     return absl::OkStatus();
   }
 
+  void WatchDeadline(std::chrono::steady_clock::time_point deadline) {
+    deadline_ = deadline;
+    auto late = [](void* self) {
+      return static_cast<int>(std::chrono::steady_clock::now() >=
+                              static_cast<SqliteSession*>(self)->deadline_);
+    };
+    sqlite_api::sqlite3_progress_handler(connection_, kStepsPerLook,
+                                         deadline == kNoDeadline ? nullptr : +late, this);
+  }
+
   absl::StatusOr<std::vector<Row>> SelectOne(const domain::TenantId& tenant, Selection selection) {
     RETURN_IF_ERROR(transaction().Usable());
     const auto& [table, match, keys, lock] = selection;
@@ -302,6 +317,7 @@ class SqliteSession final : public SociSession {
   }
 
   sqlite_api::sqlite3* connection_;
+  std::chrono::steady_clock::time_point deadline_;
 };
 
 class SqliteDatabase final : public Database {
@@ -317,7 +333,8 @@ class SqliteDatabase final : public Database {
   absl::Status Migrate() override {
     ASSIGN_OR_RETURN(std::unique_ptr<SqliteSession> session, Connect(TransactionMode::kWrite));
     // The write lock makes a second migrator wait, and then find the work done.
-    RETURN_IF_ERROR(session->Begin(domain::TenantId(), TransactionMode::kWrite));
+    RETURN_IF_ERROR(
+        session->Begin(domain::TenantId(), TransactionMode::kWrite, Session::kNoDeadline));
     RETURN_IF_ERROR(session->Script(
         "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT NOT NULL PRIMARY KEY, "
         "name TEXT NOT NULL, checksum TEXT NOT NULL, apply_time BIGINT NOT NULL)"));

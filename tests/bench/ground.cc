@@ -270,10 +270,20 @@ LoadResult Ground::Load(const std::string& what, LoadPlan plan, const std::vecto
 PgbenchResult Ground::Pgbench(const std::string& what, const std::string& database,
                               const std::string& script, PgbenchRun run) {
   run.variables.push_back("n=" + std::to_string(TakeNumbers(10'000'000)));
-  run.seconds = std::max(1, static_cast<int>(settings_.time.count() / 1000));
-  const double before = DatabaseCpu();
+  run.seconds = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(settings_.time).count());
+  // What it costs to start the sessions and prepare their statements is not the transactions' cost:
+  // a run of one transaction each tells.
+  PgbenchRun only_start = run;
+  only_start.transactions = 1;
+  only_start.latencies = false;
+  only_start.variables.back() = "n=" + std::to_string(TakeNumbers(1'000));
+  double before = DatabaseCpu();
+  const int64_t first = RunPgbench(BareDsn(database), script, only_start).transactions;
+  const double start = DatabaseCpu() - before;
+  before = DatabaseCpu();
   PgbenchResult result = RunPgbench(BareDsn(database), script, run);
-  result.database_cpu = (DatabaseCpu() - before) / static_cast<double>(result.transactions);
+  result.database_cpu = std::max(0.0, DatabaseCpu() - before - start) /
+                        static_cast<double>(std::max<int64_t>(1, result.transactions - first));
   LoadResult cost;
   cost.rate = result.rate;
   cost.micros = result.micros;

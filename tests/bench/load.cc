@@ -87,7 +87,7 @@ class Run {
     end_ = begin_ + plan_.measured;
     due_ = steady_clock::now();
     if (plan_.steady_rate <= 0) {
-      for (int i = 0; i < plan_.in_flight; ++i) Start();
+      for (int i = 0; i < plan_.in_flight; ++i) Start(steady_clock::now());
     }
     while (!under_way_.empty() || (plan_.steady_rate > 0 && !finished_)) {
       if (plan_.steady_rate > 0) StartThoseDue();
@@ -104,7 +104,7 @@ class Run {
         std::unique_ptr<PendingCall> call(static_cast<PendingCall*>(tag));
         Leave(*call);
         Answered(*call);
-        if (plan_.steady_rate <= 0 && !finished_) Start();
+        if (plan_.steady_rate <= 0 && !finished_) Start(steady_clock::now());
       } else if (plan_.steady_rate <= 0 || finished_) {
         Failed("no answer for five minutes");
         break;
@@ -120,7 +120,8 @@ class Run {
   }
 
  private:
-  void Start() {
+  // At a steady rate a call counts from when it was due, however late this thread came to it.
+  void Start(steady_clock::time_point due) {
     Requests& requests = requests_[turn_++ % requests_.size()];
     auto* call = new PendingCall;  // owned by the queue from here: it comes back as a tag
     call->kind = &requests.kind();
@@ -131,7 +132,7 @@ class Run {
     if (call->kind->deadline.count() > 0) {
       call->context.set_deadline(std::chrono::system_clock::now() + call->kind->deadline);
     }
-    call->start = steady_clock::now();
+    call->start = due;
     call->reader =
         call->kind->stub->PrepareUnaryCall(&call->context, call->kind->method, buffer, &queue_);
     call->reader->StartCall();
@@ -149,7 +150,7 @@ class Run {
   void StartThoseDue() {
     const auto now = steady_clock::now();
     while (!finished_ && due_ <= now) {
-      Start();
+      Start(due_);
       due_ += std::chrono::duration_cast<steady_clock::duration>(
           std::chrono::duration<double>(1 / plan_.steady_rate));
     }

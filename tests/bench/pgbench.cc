@@ -50,8 +50,9 @@ PgbenchResult RunPgbench(const std::string& dsn, const std::string& script, cons
                                         "-M",      "prepared",
                                         "-c",      std::to_string(run.clients),
                                         "-j",      std::to_string(run.threads),
-                                        "-T",      std::to_string(seconds),
                                         "-f",      file};
+    command.push_back(run.transactions > 0 ? "-t" : "-T");
+    command.push_back(std::to_string(run.transactions > 0 ? run.transactions : seconds));
     for (const std::string& variable : run.variables) {
       command.push_back("-D");
       command.push_back(variable);

@@ -10,6 +10,7 @@ namespace relais::bench {
 struct PgbenchRun {
   int clients = 1, threads = 1;
   int seconds = 3;
+  int transactions = 0;  // of each client, instead of seconds
   // Variables of the script, as -D takes them ("n=5").
   std::vector<std::string> variables;
   bool latencies = false;

@@ -136,6 +136,9 @@ int Main(int argc, char** argv) {
   app.add_option("--in-flight", settings.in_flight, "calls in flight of --load");
   CLI11_PARSE(app, argc, argv);
   settings.only.insert(only.begin(), only.end());
+  for (const std::string& name : only) {
+    if (BarOf(name).measured.empty()) throw std::runtime_error("there is no figure " + name);
+  }
   settings.pairs = pairs > 0 ? pairs : settings.quick ? 2 : 5;
   settings.time = std::chrono::milliseconds(milliseconds > 0 ? milliseconds
                                             : settings.quick ? 1000

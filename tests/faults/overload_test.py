@@ -27,6 +27,10 @@ GOODPUT = {2: 0.90, 5: 0.90, 10: 0.80}
 # Part of an earlier rate that counts as that rate being back.
 BACK = 0.8
 BACK_SECONDS = 5
+# Part of the calls that may be let in and then be too late.
+MOST_EXPIRED = 0.01
+# Units a second that the failpoint leaves: DELAY_US each, and what the rest of a transaction takes.
+CAPACITY = (250, 520)
 MOST_MIB = 256
 MOST_THREADS = 40
 SLOT = 0.25
@@ -127,6 +131,8 @@ def said(done):
 def refusals_are_fair(done):
     check_equal(done["other"], 0, f"answers of another kind: {done['codes']}")
     check_equal(done["bare"], 0, "refusals without RetryInfo and grpc-retry-pushback-ms")
+    if done["expired"] > MOST_EXPIRED * done["sent"]:
+        raise Failure(f"{done['expired']} of {done['sent']} calls were let in and not answered in time")
 
 
 def overload(options, suite, server, capacity):
@@ -198,6 +204,8 @@ def main():
                     storage.slow()
                     slow, done = rate_of(options.crowd, server, options.seconds)
                     print(f"  slowed {said(done)}", flush=True)
+                    check(CAPACITY[0] <= slow <= CAPACITY[1],
+                          f"the failpoint leaves {slow:.0f}/s instead of {CAPACITY}")
                     capacity = slow
                 if capacity is not None:
                     overload(options, suite, server, capacity)

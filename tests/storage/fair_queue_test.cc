@@ -75,6 +75,16 @@ TEST(FairQueueTest, WeightBoundsABatchButOneItemAlwaysFits) {
   EXPECT_EQ(queue.weight(), 30);
 }
 
+TEST(FairQueueTest, WhatGoesBeforeANewcomerIsOneTurnOfEachOther) {
+  Queue queue(1000);
+  for (int i = 0; i < 250; ++i) queue.Add(ItemOf("loud", ""));
+  for (int i = 0; i < 10; ++i) queue.Add(ItemOf("quiet", ""));
+  EXPECT_EQ(queue.Ahead(*ItemOf("new", ""), 64), 64 + 10);
+  EXPECT_EQ(queue.Ahead(*ItemOf("quiet", ""), 64), 64 + 10);
+  EXPECT_EQ(queue.Ahead(*ItemOf("loud", ""), 64), 250 + 10);
+  EXPECT_EQ(queue.Ahead(*ItemOf("new", "", 100), 64), 2 * 64 + 10);
+}
+
 TEST(FairQueueTest, OneTenantCannotFillTheQueue) {
   Queue queue(80);
   EXPECT_EQ(Fill(queue, "greedy"), 70);

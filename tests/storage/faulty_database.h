@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,9 +17,13 @@ namespace relais::testing {
 // How many of the next commits, or beginnings of write transactions, fail in which way. Shared by
 // all sessions; thread-safe.
 struct Faults {
-  std::atomic<int> commits_refused{0};  // rolled back, as by a conflict
-  std::atomic<int> answers_lost{0};     // committed; the connection breaks before the answer
-  std::atomic<int> commits_lost{0};     // rolled back; the connection breaks before the answer
+  std::atomic<int> commits_refused{0};   // rolled back, as by a conflict
+  std::atomic<int> answers_lost{0};      // committed; the connection breaks before the answer
+  std::atomic<int> commits_lost{0};      // rolled back; the connection breaks before the answer
+  std::atomic<int> commits_unproven{0};  // committed, with a warning that it may not be durable
+  // After a lost answer, a batch's row cannot be inserted for a lock in the way.
+  std::atomic<int> settlings_blocked{0};
+  std::atomic<bool> settling{false};
   std::atomic<int> beginnings_lost{0};  // the connection breaks at BEGIN
   // Every statement breaks its connection, BEGIN excepted: PostgreSQL sends that along with the
   // first statement.
@@ -44,12 +49,13 @@ class FaultySession final : public storage::Session {
 
   storage::Dialect dialect() const override { return session_->dialect(); }
 
-  absl::Status Begin(const domain::TenantId& tenant, storage::TransactionMode mode) override {
+  absl::Status Begin(const domain::TenantId& tenant, storage::TransactionMode mode,
+                     std::chrono::steady_clock::time_point deadline) override {
     failure_ = absl::OkStatus();
     if (mode == storage::TransactionMode::kWrite && Faults::Use(faults_.beginnings_lost)) {
       return Lose("BEGIN");
     }
-    return session_->Begin(tenant, mode);
+    return session_->Begin(tenant, mode, deadline);
   }
 
   storage::CommitOutcome Commit() override {
@@ -58,12 +64,18 @@ class FaultySession final : public storage::Session {
       failure_ = storage::ConflictError("on order");
       return storage::CommitOutcome::kRolledBack;
     }
+    if (Faults::Use(faults_.commits_unproven)) {
+      session_->Commit();
+      return storage::CommitOutcome::kUnknown;
+    }
     if (Faults::Use(faults_.answers_lost)) {
+      faults_.settling = true;
       session_->Commit();
       failure_ = Lose("COMMIT");
       return storage::CommitOutcome::kUnknown;
     }
     if (Faults::Use(faults_.commits_lost)) {
+      faults_.settling = true;
       session_->Rollback();
       failure_ = Lose("COMMIT");
       return storage::CommitOutcome::kUnknown;
@@ -93,6 +105,10 @@ class FaultySession final : public storage::Session {
 
   absl::Status InsertRows(const storage::Table& table,
                           absl::Span<const storage::Row> rows) override {
+    if (faults_.settling && Faults::Use(faults_.settlings_blocked)) {
+      failure_ = storage::ConflictError("on order");
+      return failure_;
+    }
     if (faults_.breaks_on_poison) {
       for (const storage::Row& row : rows) {
         for (const storage::Cell& cell : row) {

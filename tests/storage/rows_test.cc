@@ -166,8 +166,14 @@ TEST(RowsTest, APartOfARowHoldsTheNamedFieldsInTheirOrder) {
   lead.stage = domain::Stage::kProspect;
   lead.person.emails = {{"a@b.c", "work"}};
   lead.estimated_value = Money{"EUR", 5, 6};
-  Row row{"t", "l", int64_t{3}, static_cast<int64_t>(lead.stage),
-          R"([{"address":"a@b.c","label":"work"}])", int64_t{5}, int64_t{6}, "EUR"};
+  Row row{"t",
+          "l",
+          int64_t{3},
+          static_cast<int64_t>(lead.stage),
+          R"([{"address":"a@b.c","label":"work"}])",
+          int64_t{5},
+          int64_t{6},
+          "EUR"};
   Lead back;
   ASSERT_EQ(part.Read(row, back), absl::OkStatus());
   EXPECT_EQ(back, lead);

@@ -261,6 +261,10 @@ CREATE TABLE opportunities (
 CREATE INDEX opportunities_by_lead ON opportunities (tenant_id, lead_id);
 CREATE INDEX opportunities_by_create_time ON opportunities (tenant_id, create_time, opportunity_id);
 CREATE INDEX opportunities_by_close_time ON opportunities (tenant_id, state, close_time);
+CREATE INDEX opportunities_by_update_time ON opportunities (tenant_id, update_time, opportunity_id);
+CREATE INDEX opportunities_by_open_time ON opportunities (tenant_id, open_time, opportunity_id);
+CREATE INDEX opportunities_by_expected_close_time ON opportunities (tenant_id, (COALESCE(expected_close_time, 0)), opportunity_id);
+CREATE INDEX opportunities_by_amount ON opportunities (tenant_id, (COALESCE(amount_units, 0)), opportunity_id);
 ALTER TABLE opportunities ADD PRIMARY KEY (tenant_id, opportunity_id);
 
 -- Ids of other systems.
