@@ -177,6 +177,17 @@ absl::Status Server::Listen(const std::vector<runtime::Address>& addresses) {
 
   search_index_ =
       std::make_unique<workers::SearchIndex>(*store_, clock_, metrics_, domain::TenantId(kTenant));
+  workers::ReactorOptions reactions;
+  reactions.tenant = domain::TenantId(kTenant);
+  reactions.owner = call_ids_.NewId();
+  handoff_reactor_ = std::make_unique<workers::Reactor>(
+      *store_, clock_, metrics_, std::make_unique<workers::HandoffReaction>(), reactions);
+  handoff_clock_ =
+      std::make_unique<workers::HandoffClock>(*store_, clock_, domain::TenantId(kTenant));
+  if (parts_.reactions_run) {
+    handoff_reactor_->Start();
+    handoff_clock_->Start();
+  }
   sweeper_ = std::make_unique<workers::Sweeper>(*store_, domain::TenantId(kTenant));
   for (const auto& endpoint : endpoints_) {
     server_->GetHealthCheckService()->SetServingStatus(endpoint->descriptor().full_name(), true);
@@ -230,6 +241,8 @@ void Server::Shutdown() {
     server_->Wait();
   }
   if (search_index_ != nullptr) search_index_->Stop();
+  if (handoff_clock_ != nullptr) handoff_clock_->Stop();
+  if (handoff_reactor_ != nullptr) handoff_reactor_->Stop();
   if (sweeper_ != nullptr) sweeper_->Stop();
   if (feed_ != nullptr) feed_->Stop();
   if (store_ != nullptr) store_->Stop();

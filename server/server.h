@@ -23,6 +23,8 @@
 #include "server/services/feed_hub.h"
 #include "server/services/serve.h"
 #include "server/services/streams.h"
+#include "server/workers/handoffs.h"
+#include "server/workers/reactor.h"
 #include "server/workers/search_index.h"
 #include "server/workers/sweeper.h"
 #include "storage/store.h"
@@ -36,6 +38,7 @@ struct ServerParts {
   bool strict_store = false;             // storage's test modes
   services::FeedTiming feed;
   std::chrono::milliseconds health_poll{200};
+  bool reactions_run = true;  // false: only when a test steps them
 };
 
 // Thread-safe.
@@ -63,6 +66,8 @@ class Server {
   storage::Store& store() { return *store_; }
   runtime::Metrics& metrics() { return metrics_; }
   workers::SearchIndex& search_index() { return *search_index_; }
+  workers::Reactor& handoff_reactor() { return *handoff_reactor_; }
+  workers::HandoffClock& handoff_clock() { return *handoff_clock_; }
 
  private:
   Server(const runtime::Options& options, const ServerParts& parts);
@@ -88,6 +93,8 @@ class Server {
   std::unique_ptr<services::Edge> edge_;
   std::vector<std::unique_ptr<services::Endpoint>> endpoints_;
   std::unique_ptr<workers::SearchIndex> search_index_;
+  std::unique_ptr<workers::Reactor> handoff_reactor_;
+  std::unique_ptr<workers::HandoffClock> handoff_clock_;
   std::unique_ptr<workers::Sweeper> sweeper_;
   std::vector<int> ports_;
   std::unique_ptr<grpc::Server> server_;

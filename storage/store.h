@@ -47,12 +47,14 @@
 #include "server/domain/enums.h"
 #include "server/domain/event.h"
 #include "server/domain/filter.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/identity.h"
 #include "server/domain/ids.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/routing.h"
 #include "server/domain/value.h"
 
 namespace relais::storage {
@@ -73,7 +75,8 @@ enum LoadPlan : uint32_t {
   kAssessments = 1,    // all assessments of the lead
   kOpportunities = 2,  // all opportunities of the lead
   kIdentities = 4,     // the owners of the lead's present identities
-  kTouchpoints = 8     // all touchpoints of the lead
+  kTouchpoints = 8,    // all touchpoints of the lead
+  kHandoffs = 16       // all hand-offs of the lead
 };
 
 // The keys a unit will touch. A key that leads to nothing is remembered as absent.
@@ -99,6 +102,17 @@ class Keys {
   // All documents of a kind of configuration. A unit with such a key waits for the batches under
   // way, of all servers, and holds up those that come: configuration changes rarely.
   Keys& Configuration(domain::ConfigKind kind);
+  Keys& Calendar(const domain::CalendarId& id);
+  // A hand-off and its lead.
+  Keys& Handoff(const domain::HandoffId& id, uint32_t plan = kLeadOnly);
+  // Everybody who may be given something: all users that are not archived with the number of their
+  // open leads, all teams, all calendars. Not locked: they are read, not changed.
+  Keys& Directory();
+  // Whose turn it is, locked until the transaction ends; and the directory, as it is behind that
+  // lock.
+  Keys& Rotation();
+  // Position and lease of a reader of the feed, locked until the transaction ends.
+  Keys& Reaction(std::string name);
   // The request log's entry of the calling principal, and the resource it made. Empty ids are
   // ignored.
   Keys& Request(std::string request_id);
@@ -110,8 +124,21 @@ class Keys {
   std::map<std::pair<std::string, std::string>, uint32_t> opportunity_keys;
   std::vector<std::pair<std::string, std::string>> touchpoint_keys;
   std::vector<std::string> touchpoints, consents, users, teams, imports, operations, requests;
+  std::vector<std::string> calendars, reactions;
+  std::map<std::string, uint32_t> handoffs;
   std::vector<std::pair<std::string, std::string>> user_keys, team_keys;
   std::vector<domain::ConfigKind> configurations;
+  bool directory = false, rotation = false;
+};
+
+// How far a reader of the feed has come, and who does the reading. Whoever takes the lease raises
+// `fence`: work that was begun under an older one can be told.
+struct ReactionState {
+  int64_t position = 0;  // number of the last event that was dealt with
+  std::string owner;     // one server's; empty: nobody's
+  domain::Timestamp lease_until;
+  int64_t fence = 0;
+  friend bool operator==(const ReactionState&, const ReactionState&) = default;
 };
 
 // One entry of the request log.
@@ -149,6 +176,16 @@ class WriteTxn {
   virtual absl::StatusOr<const domain::Import*> FindImport(const domain::ImportId& id) = 0;
   virtual absl::StatusOr<const domain::Operation*> FindOperation(const domain::OperationId& id) = 0;
   virtual absl::StatusOr<const RequestRecord*> FindRequest(const std::string& request_id) = 0;
+  virtual absl::StatusOr<const domain::Calendar*> FindCalendar(const domain::CalendarId& id) = 0;
+  virtual absl::StatusOr<const domain::Handoff*> FindHandoff(const domain::HandoffId& id) = 0;
+  // Null for a reader that has never kept anything.
+  virtual absl::StatusOr<const ReactionState*> FindReaction(const std::string& name) = 0;
+
+  // Everybody of the directory, ordered by id, with the number of their open leads as this unit
+  // would leave it. Needs Keys::Directory.
+  virtual absl::StatusOr<std::vector<domain::Colleague>> Colleagues() = 0;
+  // Needs Keys::Rotation.
+  virtual absl::StatusOr<domain::Rotation> FindRotation() = 0;
 
   // The holder of a unique key; nullopt when it is free.
   virtual absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
@@ -171,6 +208,7 @@ class WriteTxn {
   virtual absl::StatusOr<std::vector<domain::Touchpoint>> Touchpoints(const domain::LeadId& id) = 0;
   // Every revision of every document of the kind, by name and version. Needs the key.
   virtual absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) = 0;
+  virtual absl::StatusOr<std::vector<domain::Handoff>> Handoffs(const domain::LeadId& id) = 0;
 
   // Keeps the new state of an entity and appends one event that holds the difference to the state
   // before. An entity that was not found before is inserted (`revision` is set to 1), else its
@@ -184,6 +222,8 @@ class WriteTxn {
   virtual absl::Status Keep(domain::Operation& operation, const domain::EventDraft& draft) = 0;
   // Of a document that is no draft, before or after, also moves the tenant's config_version.
   virtual absl::Status Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::Calendar& calendar, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::Handoff& handoff, const domain::EventDraft& draft) = 0;
   // Append-only entities.
   virtual absl::Status Keep(const domain::Touchpoint& touchpoint,
                             const domain::EventDraft& draft) = 0;
@@ -204,6 +244,10 @@ class WriteTxn {
   virtual absl::Status ClaimTeamKey(const std::string& kind, const std::string& value,
                                     const domain::TeamId& owner) = 0;
   virtual absl::Status ReleaseTeamKey(const std::string& kind, const std::string& value) = 0;
+
+  // Machinery, of which the log says nothing.
+  virtual absl::Status KeepRotation(const domain::Rotation& rotation) = 0;
+  virtual absl::Status KeepReaction(const std::string& name, const ReactionState& state) = 0;
 
   // Writes the request log's entry for the calling principal.
   virtual absl::Status Remember(const RequestRecord& record) = 0;
@@ -248,8 +292,9 @@ struct EventQuery {
   std::optional<domain::LeadId> lead;
   std::vector<domain::EventType> types;  // empty: all
   int limit = 1000;
-  // Events in outline: number, record_time, type, lead, the changes at these paths as far as they
-  // are not personal, and whether there are personal ones (Event::sealed). Nothing is decrypted.
+  // Events in outline: number, record_time, type, lead, actor, the changes at these paths as far as
+  // they are not personal, and whether there are personal ones (Event::sealed). Nothing is
+  // decrypted.
   std::optional<std::vector<std::string>> only_paths;
 };
 
@@ -305,6 +350,10 @@ class ReadTxn {
   // The same, of who holds the identities.
   virtual absl::StatusOr<std::vector<std::optional<domain::LeadId>>> IdentityOwners(
       absl::Span<const domain::IdentityKey> keys) = 0;
+  virtual absl::StatusOr<std::optional<domain::Calendar>> GetCalendar(
+      const domain::CalendarId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::Handoff>> GetHandoff(
+      const domain::HandoffId& id) = 0;
 
   virtual absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(
@@ -318,6 +367,12 @@ class ReadTxn {
   virtual absl::StatusOr<std::vector<domain::Team>> ListTeams(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Import>> ListImports(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Operation>> ListOperations(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Calendar>> ListCalendars(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Handoff>> ListHandoffs(const ListQuery& query) = 0;
+
+  // Pending hand-offs whose due time is `now` or earlier, the longest overdue first.
+  virtual absl::StatusOr<std::vector<domain::HandoffId>> OverdueHandoffs(domain::Timestamp now,
+                                                                         int limit) = 0;
 
   virtual absl::StatusOr<FeedHead> Head() = 0;
   // In order of number, personal values decrypted (or erased).

@@ -21,6 +21,7 @@
 #include "server/domain/criteria.h"
 #include "server/domain/directory.h"
 #include "server/domain/enums.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -133,6 +134,61 @@ struct LeadStepCommand {
 storage::Keys KeysOf(const LeadStepCommand& command);
 absl::StatusOr<Result<domain::Lead>> Run(storage::WriteTxn& tx, const LeadStepCommand& command);
 
+// Passes a lead to sales: to `owner`, else within `team`, else by the routing rules.
+struct CreateHandoffCommand {
+  Once once;
+  domain::LeadId lead;
+  std::optional<domain::UserId> owner;
+  std::optional<domain::TeamId> team;
+  std::string reason;
+};
+storage::Keys KeysOf(const CreateHandoffCommand& command);
+absl::StatusOr<Result<domain::Handoff>> Run(storage::WriteTxn& tx,
+                                            const CreateHandoffCommand& command);
+
+enum class HandoffAction { kAccept, kReject, kReassign };
+struct HandoffActionCommand {
+  Once once;
+  HandoffAction action = HandoffAction::kAccept;
+  domain::HandoffId handoff;
+  std::string etag;
+  std::optional<domain::UserId> owner;  // kAccept: who takes it over; kReassign: who gets it
+  std::optional<domain::TeamId> team;   // kReassign
+  std::string reason;                   // kReject, kReassign
+};
+storage::Keys KeysOf(const HandoffActionCommand& command);
+absl::StatusOr<Result<domain::Handoff>> Run(storage::WriteTxn& tx,
+                                            const HandoffActionCommand& command);
+
+// What the server does by itself. Each is done once for its request id, and does nothing where
+// nothing is to be done any more.
+
+// Hands a lead over when the policy of its market asks for it at `trigger`.
+struct HandOverCommand {
+  Once once;
+  domain::LeadId lead;
+  domain::HandoffTrigger trigger = domain::HandoffTrigger::kUnspecified;
+  domain::Timestamp trigger_time;
+};
+storage::Keys KeysOf(const HandOverCommand& command);
+absl::Status Run(storage::WriteTxn& tx, const HandOverCommand& command);
+
+// Ends what is pending for a lead that has left the way to a sale.
+struct CancelHandoffsCommand {
+  Once once;
+  domain::LeadId lead;
+};
+storage::Keys KeysOf(const CancelHandoffsCommand& command);
+absl::Status Run(storage::WriteTxn& tx, const CancelHandoffsCommand& command);
+
+// Passes an overdue hand-off to the next owner; without one, or after the policy's last, it
+// expires.
+struct EscalateHandoffCommand {
+  domain::HandoffId handoff;
+};
+storage::Keys KeysOf(const EscalateHandoffCommand& command);
+absl::Status Run(storage::WriteTxn& tx, const EscalateHandoffCommand& command);
+
 // ---- OpportunityService -----------------------------------------------------------------------
 
 struct CreateOpportunityCommand {
@@ -208,6 +264,26 @@ struct ArchiveTeamCommand {
 };
 storage::Keys KeysOf(const ArchiveTeamCommand& command);
 absl::StatusOr<Result<domain::Team>> Run(storage::WriteTxn& tx, const ArchiveTeamCommand& command);
+
+struct SaveCalendarCommand {
+  Once once;
+  std::optional<domain::CalendarId> calendar;
+  std::string etag;
+  domain::Calendar values;
+  std::vector<std::string> paths;
+};
+storage::Keys KeysOf(const SaveCalendarCommand& command);
+absl::StatusOr<Result<domain::Calendar>> Run(storage::WriteTxn& tx,
+                                             const SaveCalendarCommand& command);
+
+struct ArchiveCalendarCommand {
+  Once once;
+  domain::CalendarId calendar;
+  std::string etag;
+};
+storage::Keys KeysOf(const ArchiveCalendarCommand& command);
+absl::StatusOr<Result<domain::Calendar>> Run(storage::WriteTxn& tx,
+                                             const ArchiveCalendarCommand& command);
 
 // ---- OperationsService ------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-// Users, teams, and the ending of long operations.
+// Users, teams, calendars, and the ending of long operations.
 
 #include <algorithm>
 #include <set>
@@ -8,6 +8,7 @@
 
 #include "server/commands/commands.h"
 #include "server/commands/once.h"
+#include "server/domain/working_time.h"
 
 namespace relais::commands {
 namespace {
@@ -60,6 +61,15 @@ struct TeamKind {
   static std::string FieldOf(const std::string&) { return "team.display_name"; }
 };
 
+struct CalendarKind {
+  using Entity = domain::Calendar;
+  using EntityId = domain::CalendarId;
+  using Tag = domain::CalendarTag;
+  static constexpr std::string_view kType = "Calendar";
+  static constexpr EventType kEvent = EventType::kCalendarChanged;
+  static auto Find(WriteTxn& tx, const EntityId& id) { return tx.FindCalendar(id); }
+};
+
 template <class Kind>
 absl::Status MoveKeys(WriteTxn& tx, const typename Kind::Entity& before,
                       const typename Kind::Entity& after, bool existed) {
@@ -110,7 +120,9 @@ absl::StatusOr<Result<typename Kind::Entity>> Save(
     after.archived = false;
   }
   RETURN_IF_ERROR(check(after));
-  RETURN_IF_ERROR(MoveKeys<Kind>(tx, before, after, id.has_value()));
+  if constexpr (requires { &Kind::Holder; }) {  // calendars have no unique keys
+    RETURN_IF_ERROR(MoveKeys<Kind>(tx, before, after, id.has_value()));
+  }
   RETURN_IF_ERROR(tx.Keep(after, {.type = Kind::kEvent, .occur_time = tx.now()}));
   RETURN_IF_ERROR(Remember(tx, once, NameOf(after.id)));
   return Result<Entity>{std::move(after)};
@@ -147,10 +159,28 @@ absl::Status CheckParent(WriteTxn& tx, const Team& team) {
   return absl::OkStatus();
 }
 
+// What is given to somebody must be there, and not archived.
+absl::Status CheckCalendar(WriteTxn& tx, const std::string& name, std::string_view field) {
+  if (name.empty()) return absl::OkStatus();
+  auto id = domain::ParseName<domain::CalendarTag>(name);
+  if (!id.has_value()) return domain::InvalidField(field, "must be calendars/{id}");
+  ASSIGN_OR_RETURN(domain::Calendar calendar, Existing(tx.FindCalendar(*id), "Calendar", name));
+  if (calendar.archived) {
+    return domain::PreconditionFailed("CALENDAR_ARCHIVED", name + " is archived",
+                                      {{"CALENDAR", name, "is archived"}});
+  }
+  return absl::OkStatus();
+}
+
+bool Changes(const std::vector<std::string>& paths, std::string_view path) {
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
 }  // namespace
 
 Keys KeysOf(const SaveUserCommand& command) {
   Keys keys;
+  if (auto id = domain::ParseName<domain::CalendarTag>(command.values.calendar)) keys.Calendar(*id);
   keys.Request(command.once.id);
   if (command.user.has_value()) keys.User(*command.user);
   for (auto& [kind, value] : domain::UniqueKeys(command.values)) keys.UserKey(kind, value);
@@ -166,6 +196,9 @@ absl::StatusOr<Result<User>> Run(WriteTxn& tx, const SaveUserCommand& command) {
       std::find(command.paths.begin(), command.paths.end(), "teams") != command.paths.end();
   return Save<UserKind>(tx, command.once, command.user, command.etag, command.values, command.paths,
                         [&](const User& user) -> absl::Status {
+                          if (Changes(command.paths, "calendar")) {
+                            RETURN_IF_ERROR(CheckCalendar(tx, user.calendar, "user.calendar"));
+                          }
                           if (!teams_given) return absl::OkStatus();
                           for (const std::string& team : user.teams) {
                             auto id = domain::ParseName<domain::TeamTag>(team);
@@ -181,6 +214,7 @@ absl::StatusOr<Result<User>> Run(WriteTxn& tx, const SaveUserCommand& command) {
 Keys KeysOf(const SaveTeamCommand& command) {
   Keys keys;
   keys.Request(command.once.id);
+  if (auto id = domain::ParseName<domain::CalendarTag>(command.values.calendar)) keys.Calendar(*id);
   if (command.team.has_value()) keys.Team(*command.team);
   if (!command.values.display_name.empty()) {
     for (auto& [kind, value] : domain::UniqueKeys(command.values)) keys.TeamKey(kind, value);
@@ -191,7 +225,12 @@ Keys KeysOf(const SaveTeamCommand& command) {
 
 absl::StatusOr<Result<Team>> Run(WriteTxn& tx, const SaveTeamCommand& command) {
   return Save<TeamKind>(tx, command.once, command.team, command.etag, command.values, command.paths,
-                        [&](const Team& team) { return CheckParent(tx, team); });
+                        [&](const Team& team) -> absl::Status {
+                          if (Changes(command.paths, "calendar")) {
+                            RETURN_IF_ERROR(CheckCalendar(tx, team.calendar, "team.calendar"));
+                          }
+                          return CheckParent(tx, team);
+                        });
 }
 
 Keys KeysOf(const ArchiveUserCommand& command) {
@@ -206,6 +245,26 @@ Keys KeysOf(const ArchiveTeamCommand& command) {
 }
 absl::StatusOr<Result<Team>> Run(WriteTxn& tx, const ArchiveTeamCommand& command) {
   return Archive<TeamKind>(tx, command.once, command.team, command.etag);
+}
+
+Keys KeysOf(const SaveCalendarCommand& command) {
+  Keys keys;
+  keys.Request(command.once.id);
+  if (command.calendar.has_value()) keys.Calendar(*command.calendar);
+  return keys;
+}
+
+absl::StatusOr<Result<domain::Calendar>> Run(WriteTxn& tx, const SaveCalendarCommand& command) {
+  return Save<CalendarKind>(
+      tx, command.once, command.calendar, command.etag, command.values, command.paths,
+      [](const domain::Calendar& calendar) { return domain::WorkingTime::Of(calendar).status(); });
+}
+
+Keys KeysOf(const ArchiveCalendarCommand& command) {
+  return Keys().Request(command.once.id).Calendar(command.calendar);
+}
+absl::StatusOr<Result<domain::Calendar>> Run(WriteTxn& tx, const ArchiveCalendarCommand& command) {
+  return Archive<CalendarKind>(tx, command.once, command.calendar, command.etag);
 }
 
 // ---- operations -------------------------------------------------------------------------------

@@ -138,6 +138,19 @@ absl::StatusOr<LeadAt> ParseScoreLead(const v1::ScoreLeadRequest& request,
 absl::StatusOr<LeadAt> ParseExplainScore(const v1::ExplainScoreRequest& request,
                                          const DecodeContext& context);
 
+absl::StatusOr<Parsed<commands::CreateHandoffCommand>> ParseCreateHandoff(
+    const v1::CreateHandoffRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::HandoffActionCommand>> ParseAcceptHandoff(
+    const v1::AcceptHandoffRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::HandoffActionCommand>> ParseRejectHandoff(
+    const v1::RejectHandoffRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::HandoffActionCommand>> ParseReassignHandoff(
+    const v1::ReassignHandoffRequest& request, const DecodeContext& context);
+absl::StatusOr<domain::HandoffId> ParseGetHandoff(const v1::GetHandoffRequest& request,
+                                                  const DecodeContext& context);
+absl::StatusOr<ListPage> ParseListHandoffs(const v1::ListHandoffsRequest& request,
+                                           const DecodeContext& context);
+
 // Names of configuration, as Config::FindPolicy, FindModel and FindPipeline take them.
 absl::StatusOr<std::string> ParseGetQualificationPolicy(
     const v1::GetQualificationPolicyRequest& request, const DecodeContext& context);
@@ -199,6 +212,17 @@ absl::StatusOr<domain::TeamId> ParseGetTeam(const v1::GetTeamRequest& request,
                                             const DecodeContext& context);
 absl::StatusOr<ListPage> ParseListTeams(const v1::ListTeamsRequest& request,
                                         const DecodeContext& context);
+
+absl::StatusOr<Parsed<commands::SaveCalendarCommand>> ParseCreateCalendar(
+    const v1::CreateCalendarRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::SaveCalendarCommand>> ParseUpdateCalendar(
+    const v1::UpdateCalendarRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::ArchiveCalendarCommand>> ParseArchiveCalendar(
+    const v1::ArchiveCalendarRequest& request, const DecodeContext& context);
+absl::StatusOr<domain::CalendarId> ParseGetCalendar(const v1::GetCalendarRequest& request,
+                                                    const DecodeContext& context);
+absl::StatusOr<ListPage> ParseListCalendars(const v1::ListCalendarsRequest& request,
+                                            const DecodeContext& context);
 
 // ---- ImportService ----------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@
 #include "server/convert/reader.h"
 #include "server/convert/resources.h"
 #include "server/convert/update_mask.h"
+#include "server/domain/faults.h"
+#include "server/domain/working_time.h"
 
 namespace relais::convert {
 namespace {
@@ -25,6 +27,37 @@ void DemandDisplayName(const Path& field, const E& values, const std::vector<std
 
 std::vector<std::string> AllPaths(absl::Span<const std::string_view> paths) {
   return {paths.begin(), paths.end()};
+}
+
+domain::Absence ReadAbsence(const Path& field, const v1::Absence& in, Reader& reader) {
+  auto start = reader.Time(Path(field, "start_time"), in.has_start_time(), in.start_time());
+  auto end = reader.Time(Path(field, "end_time"), in.has_end_time(), in.end_time());
+  if (!in.has_start_time()) reader.violations().Add(Path(field, "start_time"), "must be given");
+  if (!in.has_end_time()) reader.violations().Add(Path(field, "end_time"), "must be given");
+  if (start.has_value() && end.has_value() && *end <= *start) {
+    reader.violations().Add(Path(field, "end_time"), "must be later than start_time");
+  }
+  return {Concat(start.value_or(domain::Timestamp{}).micros),
+          Concat(end.value_or(domain::Timestamp{}).micros)};
+}
+
+int64_t ReadNumber(const Path& field, int64_t in, int64_t least, int64_t most, Reader& reader) {
+  if (in < least || in > most) {
+    reader.violations().Add(field, Concat("must be from ", least, " to ", most, ", not ", in));
+  }
+  return in;
+}
+
+// What a calendar says must make sense as a whole: hours that do not overlap, real dates.
+void CheckWorkingTime(const domain::Calendar& calendar, Violations& violations) {
+  if (!violations.empty()) return;
+  absl::Status status = domain::WorkingTime::Of(calendar).status();
+  if (status.ok()) return;
+  if (std::optional<domain::Fault> fault = domain::FaultOf(status)) {
+    for (const domain::FieldViolation& violation : fault->fields) {
+      violations.Add(Path(violation.field), violation.description);
+    }
+  }
 }
 
 template <class Tag, class R>
@@ -65,6 +98,51 @@ domain::User ReadUser(const Path& field, const v1::User& in, Reader& reader) {
       }
     }
   }
+  out.calendar = reader.NameText<domain::CalendarTag>(Path(field, "calendar"), in.calendar(),
+                                                      Presence::kOptional);
+  Path absences(field, "absences");
+  if (reader.Fits(absences, in.absences_size(), kMaxAbsences)) {
+    for (int i = 0; i < in.absences_size(); ++i) {
+      out.absences.push_back(
+          ReadAbsence(Path(absences, static_cast<size_t>(i)), in.absences(i), reader));
+    }
+  }
+  if (in.has_capacity()) {
+    out.capacity = ReadNumber(Path(field, "capacity"), in.capacity(), 0, kMaxCapacity, reader);
+  }
+  if (in.has_weight()) {
+    out.weight = ReadNumber(Path(field, "weight"), in.weight(), 1, kMaxWeight, reader);
+  }
+  out.territories = reader.Texts(Path(field, "territories"), in.territories(), kMaxTerritories);
+  return out;
+}
+
+domain::Calendar ReadCalendar(const Path& field, const v1::Calendar& in, Reader& reader) {
+  domain::Calendar out;
+  out.display_name =
+      reader.GivenText(Path(field, "display_name"), in.display_name(), Privacy::kOpen);
+  out.time_zone = reader.TimeZone(Path(field, "time_zone"), in.time_zone());
+  Path hours(field, "working_hours");
+  if (reader.Fits(hours, in.working_hours_size(), kMaxWorkingHours)) {
+    for (int i = 0; i < in.working_hours_size(); ++i) {
+      Path entry(hours, static_cast<size_t>(i));
+      const v1::WorkingHours& given = in.working_hours(i);
+      const auto day =
+          reader.Enum<domain::Weekday>(Path(entry, "day"), given.day(), Presence::kRequired);
+      out.working_hours.push_back({std::string(domain::NameOf(day)),
+                                   reader.Text(Path(entry, "start"), given.start(), kRequiredText),
+                                   reader.Text(Path(entry, "end"), given.end(), kRequiredText)});
+    }
+  }
+  Path holidays(field, "holidays");
+  if (reader.Fits(holidays, in.holidays_size(), kMaxHolidays)) {
+    for (int i = 0; i < in.holidays_size(); ++i) {
+      Path entry(holidays, static_cast<size_t>(i));
+      out.holidays.push_back(
+          {reader.Text(Path(entry, "date"), in.holidays(i).date(), kRequiredText),
+           reader.Text(Path(entry, "display_name"), in.holidays(i).display_name())});
+    }
+  }
   return out;
 }
 
@@ -74,6 +152,8 @@ domain::Team ReadTeam(const Path& field, const v1::Team& in, Reader& reader) {
       reader.GivenText(Path(field, "display_name"), in.display_name(), Privacy::kOpen);
   out.parent_team = reader.NameText<domain::TeamTag>(Path(field, "parent_team"), in.parent_team(),
                                                      Presence::kOptional);
+  out.calendar = reader.NameText<domain::CalendarTag>(Path(field, "calendar"), in.calendar(),
+                                                      Presence::kOptional);
   return out;
 }
 
@@ -186,6 +266,64 @@ absl::StatusOr<ListPage> ParseListTeams(const v1::ListTeamsRequest& request,
   Reader reader(violations, context.now);
   return ReadList(
       request, {.method = "ListTeams", .schema = &TeamFilterSchema(), .filter = request.filter()},
+      reader, context);
+}
+
+absl::StatusOr<Parsed<commands::SaveCalendarCommand>> ParseCreateCalendar(
+    const v1::CreateCalendarRequest& request, const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  commands::SaveCalendarCommand command;
+  Path field("calendar");
+  command.values = ReadCalendar(field, request.calendar(), reader);
+  command.paths = AllPaths(DescriptiveCalendarPaths());
+  DemandDisplayName(field, command.values, command.paths, true, request.calendar().display_name(),
+                    violations);
+  CheckWorkingTime(command.values, violations);
+  return Finish(std::move(command), request, "CreateCalendar", reader, context);
+}
+
+absl::StatusOr<Parsed<commands::SaveCalendarCommand>> ParseUpdateCalendar(
+    const v1::UpdateCalendarRequest& request, const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  commands::SaveCalendarCommand command;
+  Path field("calendar");
+  command.calendar = reader.Name<domain::CalendarTag>(
+      Path(field, "name"), request.calendar().name(), Presence::kRequired);
+  command.etag = reader.Etag(Path(field, "etag"), request.calendar().etag());
+  Violations found;
+  Reader values(found, context.now);
+  command.values = ReadCalendar(field, request.calendar(), values);
+  command.paths = ResolveUpdate("calendar", request.has_update_mask(), request.update_mask(),
+                                DescriptiveCalendarPaths(), command.values, found, violations);
+  DemandDisplayName(field, command.values, command.paths, false, request.calendar().display_name(),
+                    violations);
+  return Finish(std::move(command), request, "UpdateCalendar", reader, context);
+}
+
+absl::StatusOr<Parsed<commands::ArchiveCalendarCommand>> ParseArchiveCalendar(
+    const v1::ArchiveCalendarRequest& request, const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  commands::ArchiveCalendarCommand command;
+  command.calendar = reader.Name<domain::CalendarTag>("name", request.name(), Presence::kRequired);
+  command.etag = reader.Etag("etag", request.etag());
+  return Finish(std::move(command), request, "ArchiveCalendar", reader, context);
+}
+
+absl::StatusOr<domain::CalendarId> ParseGetCalendar(const v1::GetCalendarRequest& request,
+                                                    const DecodeContext& context) {
+  return ReadName<domain::CalendarTag>(request, context);
+}
+
+absl::StatusOr<ListPage> ParseListCalendars(const v1::ListCalendarsRequest& request,
+                                            const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  return ReadList(
+      request,
+      {.method = "ListCalendars", .schema = &CalendarFilterSchema(), .filter = request.filter()},
       reader, context);
 }
 

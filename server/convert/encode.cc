@@ -31,6 +31,13 @@ void PutMoneyText(const std::string& in, P mutable_money) {
   }
 }
 
+// A time kept as decimal microseconds inside a record.
+template <class P>
+void PutMicrosText(const std::string& in, P mutable_time) {
+  domain::Timestamp time;
+  if (absl::SimpleAtoi(in, &time.micros)) Encode(time, mutable_time());
+}
+
 void Put(const std::vector<domain::ExternalId>& in,
          google::protobuf::RepeatedPtrField<v1::ExternalId>* out) {
   for (const domain::ExternalId& id : in) {
@@ -162,6 +169,15 @@ void Encode(const domain::User& in, v1::User* out) {
   out->set_language(in.language);
   out->set_archived(in.archived);
   out->mutable_external_ids()->insert(in.external_ids.begin(), in.external_ids.end());
+  out->set_calendar(in.calendar);
+  for (const domain::Absence& absence : in.absences) {
+    v1::Absence* entry = out->add_absences();
+    PutMicrosText(absence.start_time, [&] { return entry->mutable_start_time(); });
+    PutMicrosText(absence.end_time, [&] { return entry->mutable_end_time(); });
+  }
+  if (in.capacity.has_value()) out->set_capacity(*in.capacity);
+  if (in.weight.has_value()) out->set_weight(*in.weight);
+  out->mutable_territories()->Add(in.territories.begin(), in.territories.end());
   Encode(in.create_time, out->mutable_create_time());
   Encode(in.update_time, out->mutable_update_time());
   out->set_etag(domain::EtagOf(in.revision));
@@ -171,6 +187,7 @@ void Encode(const domain::Team& in, v1::Team* out) {
   out->set_name(domain::NameOf(in.id));
   out->set_display_name(in.display_name);
   out->set_parent_team(in.parent_team);
+  out->set_calendar(in.calendar);
   out->set_archived(in.archived);
   Encode(in.create_time, out->mutable_create_time());
   Encode(in.update_time, out->mutable_update_time());

@@ -15,6 +15,7 @@
 #include "google/type/money.pb.h"
 #include "relais/v1/directory.pb.h"
 #include "relais/v1/event.pb.h"
+#include "relais/v1/handoff.pb.h"
 #include "relais/v1/import_service.pb.h"
 #include "relais/v1/insight_service.pb.h"
 #include "relais/v1/lead_service.pb.h"
@@ -25,6 +26,7 @@
 #include "server/domain/criteria.h"
 #include "server/domain/directory.h"
 #include "server/domain/event.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/negotiation.h"
@@ -48,6 +50,8 @@ void Encode(const domain::QualificationPolicy& in, v1::QualificationPolicy* out)
 void Encode(const domain::ScoringModel& in, v1::ScoringModel* out);
 void Encode(const domain::User& in, v1::User* out);
 void Encode(const domain::Team& in, v1::Team* out);
+void Encode(const domain::Calendar& in, v1::Calendar* out);
+void Encode(const domain::Handoff& in, v1::Handoff* out);
 void Encode(const domain::Import& in, v1::Import* out);
 // Rate and estimated end are reckoned to the last progress, not to now.
 void Encode(const domain::Operation& in, v1::Operation* out);
@@ -90,6 +94,8 @@ RELAIS_PROTO_OF(QualificationPolicy);
 RELAIS_PROTO_OF(ScoringModel);
 RELAIS_PROTO_OF(User);
 RELAIS_PROTO_OF(Team);
+RELAIS_PROTO_OF(Calendar);
+RELAIS_PROTO_OF(Handoff);
 RELAIS_PROTO_OF(Import);
 RELAIS_PROTO_OF(Operation);
 #undef RELAIS_PROTO_OF

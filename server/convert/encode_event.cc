@@ -47,6 +47,8 @@ const domain::FieldSpec* SpecOf(std::string_view subject, std::string_view path)
        {domain::ConfigKind::kScoringModel, domain::ConfigKind::kQualificationPolicy}) {
     if (collection == domain::CollectionOf(kind)) return FindSpec<domain::ConfigDocument>(path);
   }
+  if (collection == domain::CalendarTag::kCollection) return FindSpec<domain::Calendar>(path);
+  if (collection == domain::HandoffTag::kCollection) return FindSpec<domain::Handoff>(path);
   return nullptr;
 }
 

@@ -10,6 +10,7 @@
 #include "server/domain/directory.h"
 #include "server/domain/enums.h"
 #include "server/domain/faults.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -110,6 +111,16 @@ const FilterSchema& TeamFilterSchema() {
   return *kSchema;
 }
 
+const FilterSchema& CalendarFilterSchema() {
+  static const auto* const kSchema = new FilterSchema(domain::SchemaOf<domain::Calendar>());
+  return *kSchema;
+}
+
+const FilterSchema& HandoffFilterSchema() {
+  static const auto* const kSchema = new FilterSchema(domain::SchemaOf<domain::Handoff>());
+  return *kSchema;
+}
+
 const FilterSchema& OperationFilterSchema() {
   static const auto* const kSchema = new FilterSchema(MakeOperationSchema());
   return *kSchema;
@@ -167,6 +178,11 @@ absl::Span<const std::string_view> LeadOrders() {
                                                  "milestones.stage_time",
                                                  "milestones.last_touch_time",
                                                  "person.family_name"};
+  return kOrders;
+}
+
+absl::Span<const std::string_view> HandoffOrders() {
+  static constexpr std::string_view kOrders[] = {"queue", "due_time", "create_time", "update_time"};
   return kOrders;
 }
 

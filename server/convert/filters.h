@@ -20,6 +20,8 @@ const domain::FilterSchema& TouchpointFilterSchema();
 const domain::FilterSchema& OpportunityFilterSchema();
 const domain::FilterSchema& UserFilterSchema();
 const domain::FilterSchema& TeamFilterSchema();
+const domain::FilterSchema& CalendarFilterSchema();
+const domain::FilterSchema& HandoffFilterSchema();
 const domain::FilterSchema& OperationFilterSchema();  // what ListOperationsRequest.filter names
 const domain::FilterSchema& EventFilterSchema();      // what WatchRequest.filter names, and number,
                                                       // rule_version
@@ -54,5 +56,6 @@ absl::StatusOr<OrderBy> ParseOrderBy(std::string_view text,
 // The closed lists of the contract.
 absl::Span<const std::string_view> LeadOrders();
 absl::Span<const std::string_view> OpportunityOrders();
+absl::Span<const std::string_view> HandoffOrders();
 
 }  // namespace relais::convert

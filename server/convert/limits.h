@@ -31,20 +31,26 @@ inline constexpr size_t kMaxResumeTokenBytes = 512;  // tenant, number and a sho
 
 // Entries of lists and maps. The lead's own lists (e-mails, phones, external ids, needs, labels)
 // have theirs in domain/identity.h, answers in domain/criteria.h.
-inline constexpr size_t kMaxConsents = 20;      // CaptureLeadRequest.consents
-inline constexpr size_t kMaxLineItems = 200;    // opportunity.proto
-inline constexpr size_t kMaxCompetitors = 20;   // opportunity.proto
-inline constexpr size_t kMaxContacts = 50;      // opportunity.proto
-inline constexpr size_t kMaxObjections = 50;    // opportunity.proto
-inline constexpr size_t kMaxTeamsOfUser = 20;   // directory.proto
-inline constexpr size_t kMaxMaskPaths = 100;    // more than any message has fields: ours
-inline constexpr size_t kMaxBatchItems = 1000;  // trust design, lead_service.proto
-inline constexpr size_t kMaxImportRows = 1000;  // import_service.proto
+inline constexpr size_t kMaxConsents = 20;       // CaptureLeadRequest.consents
+inline constexpr size_t kMaxLineItems = 200;     // opportunity.proto
+inline constexpr size_t kMaxCompetitors = 20;    // opportunity.proto
+inline constexpr size_t kMaxContacts = 50;       // opportunity.proto
+inline constexpr size_t kMaxObjections = 50;     // opportunity.proto
+inline constexpr size_t kMaxTeamsOfUser = 20;    // directory.proto
+inline constexpr size_t kMaxAbsences = 100;      // directory.proto
+inline constexpr size_t kMaxTerritories = 200;   // directory.proto
+inline constexpr size_t kMaxWorkingHours = 100;  // directory.proto
+inline constexpr size_t kMaxHolidays = 1000;     // directory.proto
+inline constexpr size_t kMaxMaskPaths = 100;     // more than any message has fields: ours
+inline constexpr size_t kMaxBatchItems = 1000;   // trust design, lead_service.proto
+inline constexpr size_t kMaxImportRows = 1000;   // import_service.proto
 
 // Numbers.
 inline constexpr int kDefaultPageSize = 50;              // contract design, "Paging"
 inline constexpr int kMaxPageSize = 1000;                // the same; larger ones are lowered to it
 inline constexpr int64_t kMaxCount = 1'000'000'000'000;  // headcount, seconds, rows: ours
+inline constexpr int64_t kMaxCapacity = 1'000'000;       // directory.proto
+inline constexpr int64_t kMaxWeight = 1'000;             // directory.proto
 inline constexpr int kMaxQuantityDigits = 12;   // LineItem.quantity, before the point: ours
 inline constexpr int kMaxQuantityDecimals = 6;  // and behind it: ours
 

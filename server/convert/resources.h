@@ -31,6 +31,7 @@ domain::Opportunity ReadOpportunity(const Path& field, const v1::Opportunity& in
 
 domain::User ReadUser(const Path& field, const v1::User& in, Reader& reader);
 domain::Team ReadTeam(const Path& field, const v1::Team& in, Reader& reader);
+domain::Calendar ReadCalendar(const Path& field, const v1::Calendar& in, Reader& reader);
 
 // The parts of a capture, wherever they stand: in a call, in a batch, in a row.
 commands::CaptureCommand ReadCapture(

@@ -53,13 +53,20 @@ absl::Span<const std::string_view> DescriptiveOpportunityPaths() {
 }
 
 absl::Span<const std::string_view> DescriptiveUserPaths() {
-  static constexpr std::string_view kPaths[] = {"display_name", "email",    "teams",
-                                                "time_zone",    "language", "external_ids"};
+  static constexpr std::string_view kPaths[] = {
+      "display_name", "email",    "teams",    "time_zone", "language",   "external_ids",
+      "calendar",     "absences", "capacity", "weight",    "territories"};
   return kPaths;
 }
 
 absl::Span<const std::string_view> DescriptiveTeamPaths() {
-  static constexpr std::string_view kPaths[] = {"display_name", "parent_team"};
+  static constexpr std::string_view kPaths[] = {"display_name", "parent_team", "calendar"};
+  return kPaths;
+}
+
+absl::Span<const std::string_view> DescriptiveCalendarPaths() {
+  static constexpr std::string_view kPaths[] = {"display_name", "time_zone", "working_hours",
+                                                "holidays"};
   return kPaths;
 }
 

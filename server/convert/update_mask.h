@@ -16,12 +16,13 @@
 
 namespace relais::convert {
 
-// The paths that UpdateLead, UpdateOpportunity, UpdateUser and UpdateTeam may change, all of them
-// in the entity's field table; everything else is output only or immutable.
+// The paths that UpdateLead, UpdateOpportunity, UpdateUser, UpdateTeam and UpdateCalendar may
+// change, all of them in the entity's field table; everything else is output only or immutable.
 absl::Span<const std::string_view> DescriptiveLeadPaths();
 absl::Span<const std::string_view> DescriptiveOpportunityPaths();
 absl::Span<const std::string_view> DescriptiveUserPaths();
 absl::Span<const std::string_view> DescriptiveTeamPaths();
+absl::Span<const std::string_view> DescriptiveCalendarPaths();
 
 struct UpdateMask {
   // Field table paths, in the table's order, each once; empty while `implied`.

@@ -193,6 +193,14 @@ Pipeline DefaultPipeline() {
           .built_in = true};
 }
 
+// Nothing is handed over by itself until somebody says so.
+HandoffPolicy ByHand(std::string id, Market market) {
+  return {.id = std::move(id),
+          .display_name = "Handed over by hand",
+          .market = market,
+          .built_in = true};
+}
+
 }  // namespace
 
 const Config& BuiltInConfig() {
@@ -200,7 +208,9 @@ const Config& BuiltInConfig() {
       new Config{.policies = {B2c(), Bant()},
                  .models = {CompiledModel::Compile(B2bModel()).value(),
                             CompiledModel::Compile(B2cModel()).value()},
-                 .pipelines = {DefaultPipeline()}};
+                 .pipelines = {DefaultPipeline()},
+                 .handoff_policies = {ByHand("b2b", Market::kB2b), ByHand("b2c", Market::kB2c)},
+                 .routing_rules = {}};
   return *kConfig;
 }
 

@@ -30,6 +30,7 @@ VersionedName Split(std::string_view text) {
 }
 
 const QualificationPolicy& SpecOf(const QualificationPolicy& policy) { return policy; }
+const HandoffPolicy& SpecOf(const HandoffPolicy& policy) { return policy; }
 const ScoringModel& SpecOf(const std::shared_ptr<const CompiledModel>& model) {
   return model->model();
 }
@@ -77,6 +78,9 @@ const CompiledModel& Config::model(Market market) const {
   const std::shared_ptr<const CompiledModel>& active = models_in_force[IndexOf(market)];
   return active == nullptr ? *ActiveOf(models, market) : *active;
 }
+const HandoffPolicy& Config::handoff_policy(Market market) const {
+  return ActiveOf(handoff_policies, market);
+}
 const Pipeline& Config::pipeline() const { return pipelines.front(); }
 
 const QualificationPolicy* Config::FindPolicy(std::string_view name) const {
@@ -86,6 +90,10 @@ const QualificationPolicy* Config::FindPolicy(std::string_view name) const {
 const CompiledModel* Config::FindModel(std::string_view name) const {
   const std::shared_ptr<const CompiledModel>* found = FindVersion(models, name);
   return found == nullptr ? nullptr : found->get();
+}
+
+const HandoffPolicy* Config::FindHandoffPolicy(std::string_view name) const {
+  return FindVersion(handoff_policies, name);
 }
 
 const Pipeline* Config::FindPipeline(std::string_view name) const {

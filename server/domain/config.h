@@ -1,5 +1,5 @@
-// What a tenant's decisions rest on: policies, scoring models, pipelines. A Config is an immutable
-// snapshot; whoever decides holds one for the whole of the decision.
+// What a tenant's decisions rest on: policies, scoring models, pipelines, routing. A Config is an
+// immutable snapshot; whoever decides holds one for the whole of the decision.
 #pragma once
 
 #include <array>
@@ -12,7 +12,9 @@
 #include "server/domain/configuration.h"
 #include "server/domain/criteria.h"
 #include "server/domain/enums.h"
+#include "server/domain/handoff.h"
 #include "server/domain/negotiation.h"
+#include "server/domain/routing.h"
 #include "server/domain/scoring.h"
 
 namespace relais::domain {
@@ -29,11 +31,14 @@ struct Config {
   std::array<std::string, 3> active_policies, active_models;
   // The same resolved, which the write path reads for every lead.
   std::array<std::shared_ptr<const CompiledModel>, 3> models_in_force;
+  std::vector<HandoffPolicy> handoff_policies;
+  std::vector<RoutingRule> routing_rules;  // the active ones; may be empty
 
   // The active one of a market; kUnspecified counts as B2C, like a capture that names no
   // organization.
   const QualificationPolicy& policy(Market market) const;
   const CompiledModel& model(Market market) const;
+  const HandoffPolicy& handoff_policy(Market market) const;
   // Where opportunities start.
   const Pipeline& pipeline() const;
 
@@ -42,6 +47,7 @@ struct Config {
   const QualificationPolicy* FindPolicy(std::string_view name) const;
   const CompiledModel* FindModel(std::string_view name) const;
   const Pipeline* FindPipeline(std::string_view name) const;  // pipelines have no revisions
+  const HandoffPolicy* FindHandoffPolicy(std::string_view name) const;
 };
 
 // What is shipped and what the tenant has set up, together. A stored revision stands for a shipped

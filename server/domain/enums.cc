@@ -205,13 +205,42 @@ const EnumNames& EnumTraits<RevisionState>::names() {
   return kEnum;
 }
 
+const EnumNames& EnumTraits<Weekday>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "MONDAY", "TUESDAY",  "WEDNESDAY",
+                                                "THURSDAY",    "FRIDAY", "SATURDAY", "SUNDAY"};
+  static constexpr EnumNames kEnum = Names("Weekday", kNames);
+  return kEnum;
+}
+
+const EnumNames& EnumTraits<HandoffState>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "PENDING", "ACCEPTED",
+                                                "REJECTED",    "EXPIRED", "CANCELLED"};
+  static constexpr EnumNames kEnum = Names("HandoffState", kNames);
+  return kEnum;
+}
+
+const EnumNames& EnumTraits<HandoffTrigger>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "MANUAL", "QUALIFIED", "THRESHOLD"};
+  static constexpr EnumNames kEnum = Names("HandoffTrigger", kNames);
+  return kEnum;
+}
+
+const EnumNames& EnumTraits<RoutingStrategy>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "ROUND_ROBIN", "WEIGHTED",
+                                                "LEAST_LOADED"};
+  static constexpr EnumNames kEnum = Names("RoutingStrategy", kNames);
+  return kEnum;
+}
+
 const EnumNames& EnumTraits<EventType>::names() {
   static constexpr std::string_view kNames[] = {
       "UNSPECIFIED",          "LEAD_CREATED",        "LEAD_UPDATED",         "LEAD_TRANSITIONED",
       "LEAD_ASSIGNED",        "TOUCHPOINT_RECORDED", "CONSENT_SET",          "LEAD_ASSESSED",
       "OPPORTUNITY_CREATED",  "OPPORTUNITY_UPDATED", "OPPORTUNITY_MOVED",    "OPPORTUNITY_CLOSED",
       "OPPORTUNITY_REOPENED", "USER_CHANGED",        "TEAM_CHANGED",         "IMPORT_CHANGED",
-      "OPERATION_CHANGED",    "LEAD_RESCORED",       "CONFIGURATION_CHANGED"};
+      "OPERATION_CHANGED",    "LEAD_RESCORED",       "CONFIGURATION_CHANGED",
+      "CALENDAR_CHANGED",     "HANDOFF_CREATED",     "HANDOFF_ACCEPTED",     "HANDOFF_REJECTED",
+      "HANDOFF_REASSIGNED",   "HANDOFF_CLOSED"};
   static constexpr EnumNames kEnum = Names("EventType", kNames);
   return kEnum;
 }

@@ -105,6 +105,26 @@ enum class OperationState : int8_t { kUnspecified, kRunning, kSucceeded, kFailed
 // number is never given another meaning.
 enum class ConfigKind : int8_t { kUnspecified, kScoringModel, kQualificationPolicy };
 enum class RevisionState : int8_t { kUnspecified, kDraft, kActive, kRetired, kArchived };
+enum class Weekday : int8_t {
+  kUnspecified,
+  kMonday,
+  kTuesday,
+  kWednesday,
+  kThursday,
+  kFriday,
+  kSaturday,
+  kSunday
+};
+enum class HandoffState : int8_t {
+  kUnspecified,
+  kPending,
+  kAccepted,
+  kRejected,
+  kExpired,
+  kCancelled
+};
+enum class HandoffTrigger : int8_t { kUnspecified, kManual, kQualified, kThreshold };
+enum class RoutingStrategy : int8_t { kUnspecified, kRoundRobin, kWeighted, kLeastLoaded };
 enum class EventType : int8_t {
   kUnspecified,
   kLeadCreated,
@@ -124,7 +144,13 @@ enum class EventType : int8_t {
   kImportChanged,
   kOperationChanged,
   kLeadRescored,
-  kConfigurationChanged
+  kConfigurationChanged,
+  kCalendarChanged,
+  kHandoffCreated,
+  kHandoffAccepted,
+  kHandoffRejected,
+  kHandoffReassigned,
+  kHandoffClosed
 };
 
 #define RELAIS_ENUM_NAMES(E)         \
@@ -158,6 +184,10 @@ RELAIS_ENUM_NAMES(ImportRowOutcome);
 RELAIS_ENUM_NAMES(OperationState);
 RELAIS_ENUM_NAMES(ConfigKind);
 RELAIS_ENUM_NAMES(RevisionState);
+RELAIS_ENUM_NAMES(Weekday);
+RELAIS_ENUM_NAMES(HandoffState);
+RELAIS_ENUM_NAMES(HandoffTrigger);
+RELAIS_ENUM_NAMES(RoutingStrategy);
 RELAIS_ENUM_NAMES(EventType);
 #undef RELAIS_ENUM_NAMES
 

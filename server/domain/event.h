@@ -28,6 +28,9 @@ struct EventDraft {
   std::string rule_version;  // "scoringModels/b2b@1"; empty when none
   std::string basis;         // name of the resource it rests on; empty when none
   std::string reason;
+  // What a decision was made on, beside what it changed: paths that are no fields of the subject,
+  // such as "routing.candidates", with values that are not personal. They follow the changes.
+  std::vector<FieldChange> facts = {};
 };
 
 struct Event {

@@ -59,6 +59,12 @@ struct OperationTag {
 struct ConfigDocumentTag {
   static constexpr std::string_view kCollection = "configDocuments";
 };
+struct CalendarTag {
+  static constexpr std::string_view kCollection = "calendars";
+};
+struct HandoffTag {
+  static constexpr std::string_view kCollection = "handoffs";
+};
 
 using TenantId = Id<TenantTag>;  // the one id that is a short word, not a UUID: "default"
 using LeadId = Id<LeadTag>;
@@ -71,6 +77,8 @@ using TeamId = Id<TeamTag>;
 using ImportId = Id<ImportTag>;
 using OperationId = Id<OperationTag>;
 using ConfigDocumentId = Id<ConfigDocumentTag>;
+using CalendarId = Id<CalendarTag>;
+using HandoffId = Id<HandoffTag>;
 
 // "leads/0190...": the resource name of a top-level resource.
 template <class Tag>

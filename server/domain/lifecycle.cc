@@ -13,19 +13,26 @@ namespace {
 using enum Trigger;
 using enum TransitionGuard;
 
-// The captures of known leads are rows too: that they move nobody is a rule, not an omission.
+// The captures of known leads are rows too, and so are the steps of hand-offs: that they move
+// nobody is a rule, not an omission. A lead is handed over when it qualified or, by policy, before;
+// sales may have opened an opportunity before it says that it accepts.
 constexpr LifecycleRow kLifecycle[] = {
     {Stage::kUnspecified, kCaptureLead, kNone, Stage::kLead},
 
     {Stage::kLead, kCaptureLead, kNone, Stage::kLead},
     {Stage::kLead, kQualifyLead, kNone, Stage::kProspect},
     {Stage::kLead, kDisqualifyLead, kNone, Stage::kDisqualified},
+    {Stage::kLead, kRejectHandoff, kNone, Stage::kLead},
+    {Stage::kLead, kCreateHandoff, kNone, Stage::kLead},
+    {Stage::kLead, kAcceptHandoff, kNone, Stage::kLead},
 
     {Stage::kProspect, kCaptureLead, kNone, Stage::kProspect},
     {Stage::kProspect, kCreateOpportunity, kNone, Stage::kOpportunity},
     {Stage::kProspect, kReopenOpportunity, kNone, Stage::kOpportunity},
     {Stage::kProspect, kDisqualifyLead, kNone, Stage::kDisqualified},
     {Stage::kProspect, kRejectHandoff, kNone, Stage::kLead},
+    {Stage::kProspect, kCreateHandoff, kNone, Stage::kProspect},
+    {Stage::kProspect, kAcceptHandoff, kNone, Stage::kProspect},
 
     {Stage::kOpportunity, kCaptureLead, kNone, Stage::kOpportunity},
     {Stage::kOpportunity, kCreateOpportunity, kNone, Stage::kOpportunity},
@@ -33,6 +40,7 @@ constexpr LifecycleRow kLifecycle[] = {
     {Stage::kOpportunity, kCloseOpportunity, kOthersOpen, Stage::kOpportunity},
     {Stage::kOpportunity, kCloseOpportunity, kLastWinStands, Stage::kCustomer},
     {Stage::kOpportunity, kCloseOpportunity, kLastNoWin, Stage::kProspect},
+    {Stage::kOpportunity, kAcceptHandoff, kNone, Stage::kOpportunity},
 
     {Stage::kCustomer, kCaptureLead, kNone, Stage::kCustomer},
     {Stage::kCustomer, kCreateOpportunity, kNone, Stage::kOpportunity},
@@ -73,6 +81,12 @@ std::string_view GuardText(TransitionGuard guard) {
 bool NeedsReason(Trigger trigger) {
   return trigger == kDisqualifyLead || trigger == kRecycleLead || trigger == kReopenOpportunity ||
          trigger == kRejectHandoff;
+}
+
+// A step that is there to move nobody; opportunities that come beside others are not meant.
+bool LetsStay(const LifecycleRow& row) {
+  return row.from == row.to && (row.trigger == kCaptureLead || row.trigger == kRejectHandoff ||
+                                row.trigger == kCreateHandoff || row.trigger == kAcceptHandoff);
 }
 
 bool IsClosing(Trigger trigger) {
@@ -181,6 +195,10 @@ std::string_view NameOf(Trigger trigger) {
       return "CloseOpportunity";
     case kRejectHandoff:
       return "RejectHandoff";
+    case kCreateHandoff:
+      return "CreateHandoff";
+    case kAcceptHandoff:
+      return "AcceptHandoff";
   }
   return "";
 }
@@ -208,7 +226,7 @@ std::string LifecycleDiagram() {
   };
   std::vector<Edge> edges;
   for (const LifecycleRow& row : kLifecycle) {
-    if (row.trigger == kCaptureLead && row.from == row.to) continue;
+    if (LetsStay(row)) continue;
     auto same = std::find_if(edges.begin(), edges.end(), [&](const Edge& edge) {
       return edge.row.from == row.from && edge.row.to == row.to && edge.row.guard == row.guard;
     });

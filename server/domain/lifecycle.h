@@ -45,11 +45,14 @@ enum class Trigger : int8_t {
   kReopenOpportunity,
   kCloseOpportunity,
   kRejectHandoff,
+  kCreateHandoff,
+  kAcceptHandoff,
 };
 inline constexpr Trigger kTriggers[] = {
     Trigger::kCaptureLead,      Trigger::kQualifyLead,       Trigger::kDisqualifyLead,
     Trigger::kRecycleLead,      Trigger::kCreateOpportunity, Trigger::kReopenOpportunity,
-    Trigger::kCloseOpportunity, Trigger::kRejectHandoff,
+    Trigger::kCloseOpportunity, Trigger::kRejectHandoff,     Trigger::kCreateHandoff,
+    Trigger::kAcceptHandoff,
 };
 inline constexpr Stage kStages[] = {Stage::kLead, Stage::kProspect, Stage::kOpportunity,
                                     Stage::kCustomer, Stage::kDisqualified};
@@ -80,8 +83,8 @@ absl::Span<const LifecycleRow> Lifecycle();
 // The triggers that have a way out of `stage`, in the order of kTriggers.
 std::vector<Trigger> AllowedFrom(Stage stage);
 
-// The lifecycle as a Mermaid state diagram, made from the table; captures of known leads, which
-// move nobody, are left out. Ends with a line feed.
+// The lifecycle as a Mermaid state diagram, made from the table; captures of known leads and the
+// steps of a hand-off that move nobody are left out. Ends with a line feed.
 std::string LifecycleDiagram();
 
 // FAILED_PRECONDITION, reason ILLEGAL_TRANSITION, one violation of type STAGE that names the lead,

@@ -65,6 +65,14 @@ Metrics::Metrics()
                     .Name("relais_feed_lag_seconds")
                     .Help("Age of the oldest event that a reaction has not dealt with")
                     .Register(*registry_)),
+      reaction_lag_(prometheus::BuildHistogram()
+                        .Name("relais_reaction_lag_seconds")
+                        .Help("From the record of an event to what a reaction did about it")
+                        .Register(*registry_)),
+      reaction_refusals_(prometheus::BuildCounter()
+                             .Name("relais_reaction_refusals_total")
+                             .Help("What a reaction left undone because it was refused")
+                             .Register(*registry_)),
       watchers_(prometheus::BuildGauge()
                     .Name("relais_watchers")
                     .Help("Streams of Watch and WatchOperation that are open")
@@ -86,6 +94,15 @@ prometheus::Counter& Metrics::Transitions(std::string_view from, std::string_vie
 
 prometheus::Gauge& Metrics::FeedLag(std::string_view reaction) {
   return feed_lag_.Add({{"reaction", std::string(reaction)}});
+}
+
+prometheus::Histogram& Metrics::ReactionLag(std::string_view reaction) {
+  return reaction_lag_.Add({{"reaction", std::string(reaction)}}, kSeconds);
+}
+
+prometheus::Counter& Metrics::ReactionRefusals(std::string_view reaction, std::string_view reason) {
+  return reaction_refusals_.Add(
+      {{"reaction", std::string(reaction)}, {"reason", std::string(reason)}});
 }
 
 absl::Status Metrics::Expose(const std::string& address) {

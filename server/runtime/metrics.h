@@ -49,6 +49,10 @@ class Metrics {
   prometheus::Counter& Transitions(std::string_view from, std::string_view to);
   // Age of the oldest event that a reaction has not dealt with, in seconds; 0 when there is none.
   prometheus::Gauge& FeedLag(std::string_view reaction);
+  // From the record of an event to the commit of what a reaction did about it, in seconds.
+  prometheus::Histogram& ReactionLag(std::string_view reaction);
+  // Effects that a reaction left undone because they were refused, by the refusal's reason.
+  prometheus::Counter& ReactionRefusals(std::string_view reaction, std::string_view reason);
   prometheus::Gauge& watchers() { return watchers_; }
 
   prometheus::Registry& registry() { return *registry_; }
@@ -64,6 +68,8 @@ class Metrics {
   prometheus::Family<prometheus::Histogram>& seconds_;
   prometheus::Family<prometheus::Counter>& transitions_;
   prometheus::Family<prometheus::Gauge>& feed_lag_;
+  prometheus::Family<prometheus::Histogram>& reaction_lag_;
+  prometheus::Family<prometheus::Counter>& reaction_refusals_;
   prometheus::Gauge& watchers_;
   std::unique_ptr<prometheus::Exposer> exposer_;
 };

@@ -18,6 +18,11 @@ DirectoryService::DirectoryService(const Edge& edge)
   Unary("ListTeams", &DirectoryService::ListTeams);
   Unary("UpdateTeam", &DirectoryService::UpdateTeam);
   Unary("ArchiveTeam", &DirectoryService::ArchiveTeam);
+  Unary("CreateCalendar", &DirectoryService::CreateCalendar);
+  Unary("GetCalendar", &DirectoryService::GetCalendar);
+  Unary("ListCalendars", &DirectoryService::ListCalendars);
+  Unary("UpdateCalendar", &DirectoryService::UpdateCalendar);
+  Unary("ArchiveCalendar", &DirectoryService::ArchiveCalendar);
 }
 
 absl::Status DirectoryService::CreateUser(Reply<v1::User>& reply,
@@ -77,6 +82,37 @@ absl::Status DirectoryService::UpdateTeam(Reply<v1::Team>& reply,
 absl::Status DirectoryService::ArchiveTeam(Reply<v1::Team>& reply,
                                            const v1::ArchiveTeamRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseArchiveTeam(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::CreateCalendar(Reply<v1::Calendar>& reply,
+                                              const v1::CreateCalendarRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateCalendar(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::GetCalendar(Reply<v1::Calendar>& reply,
+                                           const v1::GetCalendarRequest& request) {
+  ASSIGN_OR_RETURN(domain::CalendarId id, convert::ParseGetCalendar(request, reply.decoding()));
+  return Get(reply, id, "Calendar", &storage::ReadTxn::GetCalendar);
+}
+
+absl::Status DirectoryService::ListCalendars(Reply<v1::ListCalendarsResponse>& reply,
+                                             const v1::ListCalendarsRequest& request) {
+  ASSIGN_OR_RETURN(convert::ListPage page, convert::ParseListCalendars(request, reply.decoding()));
+  return List(reply, std::move(page), &storage::ReadTxn::ListCalendars,
+              [](v1::ListCalendarsResponse& out) { return out.mutable_calendars(); });
+}
+
+absl::Status DirectoryService::UpdateCalendar(Reply<v1::Calendar>& reply,
+                                              const v1::UpdateCalendarRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateCalendar(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status DirectoryService::ArchiveCalendar(Reply<v1::Calendar>& reply,
+                                               const v1::ArchiveCalendarRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseArchiveCalendar(request, reply.decoding()));
   return Keep(reply, std::move(parsed));
 }
 

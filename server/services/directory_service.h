@@ -1,4 +1,4 @@
-// DirectoryService: the people who work with leads.
+// DirectoryService: the people who work with leads, and when they work.
 #pragma once
 
 #include "relais/v1/directory_service.pb.h"
@@ -21,6 +21,13 @@ class DirectoryService final : public Endpoint {
   absl::Status ListTeams(Reply<v1::ListTeamsResponse>& reply, const v1::ListTeamsRequest& request);
   absl::Status UpdateTeam(Reply<v1::Team>& reply, const v1::UpdateTeamRequest& request);
   absl::Status ArchiveTeam(Reply<v1::Team>& reply, const v1::ArchiveTeamRequest& request);
+  absl::Status CreateCalendar(Reply<v1::Calendar>& reply, const v1::CreateCalendarRequest& request);
+  absl::Status GetCalendar(Reply<v1::Calendar>& reply, const v1::GetCalendarRequest& request);
+  absl::Status ListCalendars(Reply<v1::ListCalendarsResponse>& reply,
+                             const v1::ListCalendarsRequest& request);
+  absl::Status UpdateCalendar(Reply<v1::Calendar>& reply, const v1::UpdateCalendarRequest& request);
+  absl::Status ArchiveCalendar(Reply<v1::Calendar>& reply,
+                               const v1::ArchiveCalendarRequest& request);
 };
 
 }  // namespace relais::services

@@ -36,6 +36,12 @@ QualificationService::QualificationService(const Edge& edge)
   Unary("ListScoringModels", &QualificationService::ListScoringModels);
   Unary("ScoreLead", &QualificationService::ScoreLead);
   Unary("ExplainScore", &QualificationService::ExplainScore);
+  Unary("CreateHandoff", &QualificationService::CreateHandoff);
+  Unary("AcceptHandoff", &QualificationService::AcceptHandoff);
+  Unary("RejectHandoff", &QualificationService::RejectHandoff);
+  Unary("ReassignHandoff", &QualificationService::ReassignHandoff);
+  Unary("GetHandoff", &QualificationService::GetHandoff);
+  Unary("ListHandoffs", &QualificationService::ListHandoffs);
 }
 
 absl::Status QualificationService::AssessLead(Reply<v1::Assessment>& reply,
@@ -157,6 +163,43 @@ absl::Status QualificationService::ExplainScore(Reply<v1::ExplainScoreResponse>&
     convert::AddEvidence(*past.model, TouchpointsIn(events), &out);
     return absl::OkStatus();
   });
+}
+
+absl::Status QualificationService::CreateHandoff(Reply<v1::Handoff>& reply,
+                                                 const v1::CreateHandoffRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateHandoff(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::AcceptHandoff(Reply<v1::Handoff>& reply,
+                                                 const v1::AcceptHandoffRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseAcceptHandoff(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::RejectHandoff(Reply<v1::Handoff>& reply,
+                                                 const v1::RejectHandoffRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseRejectHandoff(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::ReassignHandoff(Reply<v1::Handoff>& reply,
+                                                   const v1::ReassignHandoffRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseReassignHandoff(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::GetHandoff(Reply<v1::Handoff>& reply,
+                                              const v1::GetHandoffRequest& request) {
+  ASSIGN_OR_RETURN(domain::HandoffId id, convert::ParseGetHandoff(request, reply.decoding()));
+  return Get(reply, id, "Handoff", &storage::ReadTxn::GetHandoff);
+}
+
+absl::Status QualificationService::ListHandoffs(Reply<v1::ListHandoffsResponse>& reply,
+                                                const v1::ListHandoffsRequest& request) {
+  ASSIGN_OR_RETURN(convert::ListPage page, convert::ParseListHandoffs(request, reply.decoding()));
+  return List(reply, std::move(page), &storage::ReadTxn::ListHandoffs,
+              [](v1::ListHandoffsResponse& out) { return out.mutable_handoffs(); });
 }
 
 }  // namespace relais::services

@@ -28,6 +28,14 @@ class QualificationService final : public Endpoint {
   absl::Status ScoreLead(Reply<v1::Score>& reply, const v1::ScoreLeadRequest& request);
   absl::Status ExplainScore(Reply<v1::ExplainScoreResponse>& reply,
                             const v1::ExplainScoreRequest& request);
+  absl::Status CreateHandoff(Reply<v1::Handoff>& reply, const v1::CreateHandoffRequest& request);
+  absl::Status AcceptHandoff(Reply<v1::Handoff>& reply, const v1::AcceptHandoffRequest& request);
+  absl::Status RejectHandoff(Reply<v1::Handoff>& reply, const v1::RejectHandoffRequest& request);
+  absl::Status ReassignHandoff(Reply<v1::Handoff>& reply,
+                               const v1::ReassignHandoffRequest& request);
+  absl::Status GetHandoff(Reply<v1::Handoff>& reply, const v1::GetHandoffRequest& request);
+  absl::Status ListHandoffs(Reply<v1::ListHandoffsResponse>& reply,
+                            const v1::ListHandoffsRequest& request);
 };
 
 }  // namespace relais::services

@@ -109,6 +109,51 @@ absl::StatusOr<const domain::Operation*> UnitTxn::FindOperation(const domain::Op
       id.value, [&](Keys& keys) { keys.Operation(id); }, "operation");
 }
 
+absl::StatusOr<const domain::Calendar*> UnitTxn::FindCalendar(const domain::CalendarId& id) {
+  return Find<domain::Calendar>(
+      id.value, [&](Keys& keys) { keys.Calendar(id); }, "calendar");
+}
+absl::StatusOr<const domain::Handoff*> UnitTxn::FindHandoff(const domain::HandoffId& id) {
+  return Find<domain::Handoff>(
+      id.value, [&](Keys& keys) { keys.Handoff(id); }, "hand-off");
+}
+absl::StatusOr<const ReactionState*> UnitTxn::FindReaction(const std::string& name) {
+  ASSIGN_OR_RETURN(Slot<ReactionState> * slot,
+                   Entry(
+                       map_.reactions, name, [&](Keys& keys) { keys.Reaction(name); }, "reaction"));
+  return slot->current.has_value() ? &*slot->current : nullptr;
+}
+
+absl::StatusOr<std::vector<domain::Colleague>> UnitTxn::Colleagues() {
+  ASSIGN_OR_RETURN(auto* counts, Entry(
+                                     map_.open_leads, std::string(kDirectory),
+                                     [](Keys& keys) { keys.Directory(); }, "directory"));
+  std::vector<domain::Colleague> colleagues;
+  for (const auto& [id, slot] : map_.map<domain::User>()) {
+    if (!slot.current.has_value() || slot.current->archived) continue;
+    domain::Colleague colleague{.user = &*slot.current};
+    if (auto it = counts->find(id); it != counts->end()) colleague.open_leads = it->second;
+    if (auto it = map_.open_leads_added.find(NameOf(slot.current->id));
+        it != map_.open_leads_added.end()) {
+      colleague.open_leads += it->second;
+    }
+    colleagues.push_back(colleague);
+  }
+  std::sort(colleagues.begin(), colleagues.end(),
+            [](const domain::Colleague& a, const domain::Colleague& b) {
+              return a.user->id < b.user->id;
+            });
+  return colleagues;
+}
+
+absl::StatusOr<domain::Rotation> UnitTxn::FindRotation() {
+  ASSIGN_OR_RETURN(
+      Slot<domain::Rotation> * slot,
+      Entry(
+          map_.rotations, std::string(kRouting), [](Keys& keys) { keys.Rotation(); }, "rotation"));
+  return slot->current.value_or(domain::Rotation());
+}
+
 absl::StatusOr<const RequestRecord*> UnitTxn::FindRequest(const std::string& request_id) {
   ASSIGN_OR_RETURN(Slot<RequestRecord> * slot,
                    Entry(
@@ -203,6 +248,10 @@ absl::StatusOr<domain::ConfigDocuments> UnitTxn::Configurations(domain::ConfigKi
   return documents;
 }
 
+absl::StatusOr<std::vector<domain::Handoff>> UnitTxn::Handoffs(const domain::LeadId& id) {
+  return Children<domain::Handoff>(map_.handoffs_of, id, kHandoffs, "lead's hand-offs");
+}
+
 void UnitTxn::AddChild(std::unordered_map<std::string, std::vector<std::string>>& index,
                        const domain::LeadId& lead, const std::string& id) {
   auto it = index.find(lead.value);
@@ -225,6 +274,7 @@ void UnitTxn::Append(ChangesText changes, std::string subject, const domain::Lea
   event.rule_version = draft.rule_version;
   event.basis = draft.basis;
   event.reason = draft.reason;
+  AddFacts(draft.facts, changes);
   map_.events.push_back({std::move(event), std::move(changes)});
   undo_.push_back([this] { map_.events.pop_back(); });
 }
@@ -267,8 +317,24 @@ absl::Status UnitTxn::Keep(domain::Lead& lead, const domain::EventDraft& draft) 
   if (!map_.map<domain::Lead>().contains(lead.id.value)) {
     Made(map_.assessments_of, lead.id.value);
     Made(map_.opportunities_of, lead.id.value);
+    Made(map_.handoffs_of, lead.id.value);
   }
-  return KeepVersioned(lead, NameOf(lead.id), lead.id, draft);
+  const auto before = map_.map<domain::Lead>().find(lead.id.value);
+  const std::string worked(
+      before == map_.map<domain::Lead>().end() ? "" : WorkOf(before->second.current));
+  RETURN_IF_ERROR(KeepVersioned(lead, NameOf(lead.id), lead.id, draft));
+  const std::string_view works = domain::IsOpen(lead.stage) ? lead.owner : std::string_view();
+  if (worked == works) return absl::OkStatus();
+  CountWork(worked, -1);
+  CountWork(works, 1);
+  return absl::OkStatus();
+}
+
+void UnitTxn::CountWork(std::string_view owner, int64_t leads) {
+  if (owner.empty()) return;
+  int64_t& count = map_.open_leads_added[std::string(owner)];
+  count += leads;
+  undo_.push_back([&count, leads] { count -= leads; });
 }
 
 absl::Status UnitTxn::Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) {
@@ -293,6 +359,16 @@ absl::Status UnitTxn::Keep(domain::Operation& operation, const domain::EventDraf
 
 absl::Status UnitTxn::Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) {
   return KeepVersioned(document, document.versioned(), domain::LeadId(), draft);
+}
+absl::Status UnitTxn::Keep(domain::Calendar& calendar, const domain::EventDraft& draft) {
+  return KeepVersioned(calendar, NameOf(calendar.id), domain::LeadId(), draft);
+}
+absl::Status UnitTxn::Keep(domain::Handoff& handoff, const domain::EventDraft& draft) {
+  auto it = map_.map<domain::Handoff>().find(handoff.id.value);
+  const bool known = it != map_.map<domain::Handoff>().end() && it->second.current.has_value();
+  RETURN_IF_ERROR(KeepVersioned(handoff, NameOf(handoff.id), handoff.lead, draft));
+  if (!known) AddChild(map_.handoffs_of, handoff.lead, handoff.id.value);
+  return absl::OkStatus();
 }
 
 absl::Status UnitTxn::Keep(const domain::Touchpoint& touchpoint, const domain::EventDraft& draft) {
@@ -352,6 +428,19 @@ absl::Status UnitTxn::ClaimTeamKey(const std::string& kind, const std::string& v
 }
 absl::Status UnitTxn::ReleaseTeamKey(const std::string& kind, const std::string& value) {
   return SetOwner(map_.team_keys, KeyPair(kind, value), std::nullopt);
+}
+
+absl::Status UnitTxn::KeepRotation(const domain::Rotation& rotation) {
+  Slot<domain::Rotation>& slot = Made(map_.rotations, std::string(kRouting));
+  domain::Rotation next = rotation;
+  next.revision = slot.current.has_value() ? slot.current->revision + 1 : 1;
+  Replace(slot, std::optional<domain::Rotation>(std::move(next)));
+  return absl::OkStatus();
+}
+
+absl::Status UnitTxn::KeepReaction(const std::string& name, const ReactionState& state) {
+  Replace(Made(map_.reactions, name), std::optional<ReactionState>(state));
+  return absl::OkStatus();
 }
 
 absl::Status UnitTxn::Remember(const RequestRecord& record) {

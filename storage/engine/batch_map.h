@@ -55,15 +55,20 @@ struct BatchMap {
   std::tuple<EntityMap<domain::Lead>, EntityMap<domain::Touchpoint>, EntityMap<domain::Consent>,
              EntityMap<domain::Assessment>, EntityMap<domain::Opportunity>, EntityMap<domain::User>,
              EntityMap<domain::Team>, EntityMap<domain::Import>, EntityMap<domain::Operation>,
-             EntityMap<domain::ConfigDocument>>
+             EntityMap<domain::ConfigDocument>, EntityMap<domain::Calendar>, EntityMap<domain::Handoff>>
       entities;
   OwnerMap<IdentityKey> identities;
   OwnerMap<KeyPair> opportunity_keys, touchpoint_keys, user_keys, team_keys;
   std::map<KeyPair, Slot<RequestRecord>> requests;  // (principal, request id)
   // Children by lead; present means loaded. Ids into `entities`.
   std::unordered_map<std::string, std::vector<std::string>> assessments_of, opportunities_of,
-      touchpoints_of;
+      touchpoints_of, handoffs_of;
   std::set<domain::ConfigKind> configurations;  // kinds of which all documents are loaded
+  std::map<std::string, Slot<ReactionState>> reactions;
+  std::map<std::string, Slot<domain::Rotation>> rotations;  // of one name
+  // Open leads by user id as they are in the database; under kDirectory: present means loaded.
+  std::map<std::string, std::map<std::string, int64_t>> open_leads;
+  std::map<std::string, int64_t> open_leads_added;           // by user name, since
   std::unordered_map<std::string, std::string> person_keys;  // lead -> key, unwrapped
   std::vector<PendingEvent> events;
 
@@ -75,6 +80,16 @@ struct BatchMap {
 
 // Loads what a set of keys names, beyond what the map holds already.
 using LoadKeys = std::function<absl::Status(const Keys&)>;
+
+// The one name of `open_leads` and of `rotations`.
+inline constexpr std::string_view kDirectory = "directory";
+inline constexpr std::string_view kRouting = "routing";
+
+// users/{id} whose work the lead is; empty when it is nobody's.
+inline std::string_view WorkOf(const std::optional<domain::Lead>& lead) {
+  return lead.has_value() && domain::IsOpen(lead->stage) ? std::string_view(lead->owner)
+                                                         : std::string_view();
+}
 
 // What stays the same each time a unit's body is run.
 struct UnitIds {
@@ -114,6 +129,11 @@ class UnitTxn final : public WriteTxn {
   absl::StatusOr<const domain::Import*> FindImport(const domain::ImportId& id) override;
   absl::StatusOr<const domain::Operation*> FindOperation(const domain::OperationId& id) override;
   absl::StatusOr<const RequestRecord*> FindRequest(const std::string& request_id) override;
+  absl::StatusOr<const domain::Calendar*> FindCalendar(const domain::CalendarId& id) override;
+  absl::StatusOr<const domain::Handoff*> FindHandoff(const domain::HandoffId& id) override;
+  absl::StatusOr<const ReactionState*> FindReaction(const std::string& name) override;
+  absl::StatusOr<std::vector<domain::Colleague>> Colleagues() override;
+  absl::StatusOr<domain::Rotation> FindRotation() override;
 
   absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
                                                               const std::string& value) override;
@@ -130,6 +150,7 @@ class UnitTxn final : public WriteTxn {
   absl::StatusOr<std::vector<domain::Opportunity>> Opportunities(const domain::LeadId& id) override;
   absl::StatusOr<std::vector<domain::Touchpoint>> Touchpoints(const domain::LeadId& id) override;
   absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) override;
+  absl::StatusOr<std::vector<domain::Handoff>> Handoffs(const domain::LeadId& id) override;
 
   absl::Status Keep(domain::Lead& lead, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) override;
@@ -138,6 +159,8 @@ class UnitTxn final : public WriteTxn {
   absl::Status Keep(domain::Import& import, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Operation& operation, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::Calendar& calendar, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::Handoff& handoff, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Touchpoint& touchpoint, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Consent& consent, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Assessment& assessment, const domain::EventDraft& draft) override;
@@ -155,6 +178,8 @@ class UnitTxn final : public WriteTxn {
                             const domain::TeamId& owner) override;
   absl::Status ReleaseTeamKey(const std::string& kind, const std::string& value) override;
 
+  absl::Status KeepRotation(const domain::Rotation& rotation) override;
+  absl::Status KeepReaction(const std::string& name, const ReactionState& state) override;
   absl::Status Remember(const RequestRecord& record) override;
   absl::Status Attempt(const std::function<absl::Status()>& part) override;
 
@@ -187,6 +212,7 @@ class UnitTxn final : public WriteTxn {
   void AddChild(std::unordered_map<std::string, std::vector<std::string>>& index,
                 const domain::LeadId& lead, const std::string& id);
 
+  void CountWork(std::string_view owner, int64_t leads);
   template <class E>
   absl::Status KeepVersioned(E& entity, std::string subject, const domain::LeadId& lead,
                              const domain::EventDraft& draft);

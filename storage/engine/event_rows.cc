@@ -125,6 +125,16 @@ void Close(ChangesText& changes) {
 
 }  // namespace event_rows_internal
 
+void AddFacts(absl::Span<const domain::FieldChange> facts, ChangesText& changes) {
+  if (facts.empty()) return;
+  if (!changes.open.empty()) changes.open.pop_back();  // goes on
+  for (const domain::FieldChange& fact : facts) {
+    event_rows_internal::AppendChange(event_rows_internal::BeginningOf(fact.path), fact.before,
+                                      fact.after, changes.open);
+  }
+  changes.open.push_back(']');
+}
+
 Row ToEventRow(const domain::TenantId& tenant, const Event& event, ChangesText texts,
                const std::string& batch_id, size_t index_in_batch, const Vault& vault,
                const std::unordered_map<std::string, std::string>& person_keys) {
@@ -209,6 +219,7 @@ absl::StatusOr<Event> FromEventOutline(const Row& row, absl::Span<const std::str
   event.type = static_cast<domain::EventType>(IntOr(row[2]));
   event.lead = domain::LeadId(std::string(TextOf(row[3])));
   event.sealed = IntOr(row[5]) != 0;
+  event.actor = TextOf(row[6]);
   if (TextOf(row[4]).empty()) return event;
   ASSIGN_OR_RETURN(std::vector<PickedJson> picked, PickFromJson(TextOf(row[4]), paths));
   for (PickedJson& change : picked) {

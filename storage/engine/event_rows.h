@@ -27,6 +27,9 @@ struct ChangesText {
 template <class E>
 ChangesText ChangesOf(const E& before, const E& after, bool made);
 
+// Adds what a decision was made on.
+void AddFacts(absl::Span<const domain::FieldChange> facts, ChangesText& changes);
+
 // A row of events; event.changes are not looked at. Subjects that belong to no lead are sealed
 // under a key of the tenant. The digest covers the content and the batch, so that two histories
 // that fork give different digests. `person_keys` must hold the key of the event's lead when it has
@@ -44,10 +47,10 @@ absl::StatusOr<domain::Event> FromEventRow(
 // INTERNAL for a malformed row.
 inline constexpr std::string_view kOutlineColumns =
     "number, record_time, type, lead_id, changes, "
-    "CAST(CASE WHEN sealed IS NULL THEN 0 ELSE 1 END AS BIGINT)";
-inline constexpr ColumnType kOutlineTypes[] = {ColumnType::kInteger, ColumnType::kInteger,
-                                               ColumnType::kInteger, ColumnType::kUuid,
-                                               ColumnType::kText,    ColumnType::kInteger};
+    "CAST(CASE WHEN sealed IS NULL THEN 0 ELSE 1 END AS BIGINT), actor";
+inline constexpr ColumnType kOutlineTypes[] = {
+    ColumnType::kInteger, ColumnType::kInteger, ColumnType::kInteger, ColumnType::kUuid,
+    ColumnType::kText,    ColumnType::kInteger, ColumnType::kText};
 absl::StatusOr<domain::Event> FromEventOutline(const Row& row, absl::Span<const std::string> paths);
 
 namespace event_rows_internal {

@@ -58,6 +58,27 @@ Keys& Keys::Configuration(domain::ConfigKind kind) {
   configurations.push_back(kind);
   return *this;
 }
+Keys& Keys::Calendar(const domain::CalendarId& id) {
+  calendars.push_back(id.value);
+  return *this;
+}
+Keys& Keys::Handoff(const domain::HandoffId& id, uint32_t plan) {
+  handoffs[id.value] |= plan;
+  return *this;
+}
+Keys& Keys::Directory() {
+  directory = true;
+  return *this;
+}
+Keys& Keys::Rotation() {
+  directory = true;
+  rotation = true;
+  return *this;
+}
+Keys& Keys::Reaction(std::string name) {
+  reactions.push_back(std::move(name));
+  return *this;
+}
 Keys& Keys::Request(std::string request_id) {
   if (!request_id.empty()) requests.push_back(std::move(request_id));
   return *this;
@@ -80,6 +101,11 @@ Keys& Keys::Add(const Keys& other) {
   append(operations, other.operations);
   append(configurations, other.configurations);
   append(requests, other.requests);
+  append(calendars, other.calendars);
+  append(reactions, other.reactions);
+  for (const auto& [id, plan] : other.handoffs) handoffs[id] |= plan;
+  directory = directory || other.directory;
+  rotation = rotation || other.rotation;
   return *this;
 }
 

@@ -39,6 +39,8 @@ void AddResource(std::string_view name, Keys& keys) {
   if (auto id = domain::ParseName<domain::UserTag>(name)) keys.User(*id);
   if (auto id = domain::ParseName<domain::TeamTag>(name)) keys.Team(*id);
   if (auto id = domain::ParseName<domain::OperationTag>(name)) keys.Operation(*id);
+  if (auto id = domain::ParseName<domain::CalendarTag>(name)) keys.Calendar(*id);
+  if (auto id = domain::ParseName<domain::HandoffTag>(name)) keys.Handoff(*id);
 }
 
 class Loader {
@@ -84,6 +86,10 @@ class Loader {
       }
     }
 
+    std::vector<std::string> handoffs;
+    for (const auto& [id, plan] : keys.handoffs) handoffs.push_back(id);
+    RETURN_IF_ERROR(AddLeadsOfHandoffs(keys.handoffs, handoffs, leads));
+
     RETURN_IF_ERROR(LockLeads(leads, found));
     map_.identities.merge(found);
 
@@ -109,7 +115,15 @@ class Loader {
     team_keys.insert(team_keys.end(), keys.team_keys.begin(), keys.team_keys.end());
     RETURN_IF_ERROR(LoadKeys(TeamKeysTable(), {"kind", "value"}, team_keys, map_.team_keys));
     RETURN_IF_ERROR(LoadAll<domain::Import>("import_id", keys.imports, true));
-    return LoadAll<domain::Operation>("operation_id", keys.operations, true);
+    RETURN_IF_ERROR(LoadAll<domain::Operation>("operation_id", keys.operations, true));
+    RETURN_IF_ERROR(LoadAll<domain::Handoff>("handoff_id", handoffs, true));
+    RETURN_IF_ERROR(LoadChildren<domain::Handoff>(leads, kHandoffs, map_.handoffs_of, true));
+    RETURN_IF_ERROR(LoadAll<domain::Calendar>("calendar_id", keys.calendars, true));
+    RETURN_IF_ERROR(LoadReactions(keys.reactions));
+    // What is counted must be counted behind the lock of whoever counted last.
+    if (keys.rotation) RETURN_IF_ERROR(LoadRotation());
+    if (keys.directory) RETURN_IF_ERROR(LoadDirectory());
+    return absl::OkStatus();
   }
 
  private:
@@ -150,6 +164,99 @@ class Loader {
       slot.stored = entity;
       slot.current = std::move(entity);
     }
+    return absl::OkStatus();
+  }
+
+  // A hand-off, like an opportunity, never changes its lead.
+  absl::Status AddLeadsOfHandoffs(const std::map<std::string, uint32_t>& handoffs,
+                                  const std::vector<std::string>& ids,
+                                  std::map<std::string, uint32_t>& leads) {
+    ASSIGN_OR_RETURN(std::vector<domain::Handoff> unlocked,
+                     Select<domain::Handoff>("handoff_id", Unknown<domain::Handoff>(ids), false));
+    for (const domain::Handoff& handoff : unlocked) {
+      leads[handoff.lead.value] |= handoffs.at(handoff.id.value);
+    }
+    for (const auto& [id, plan] : handoffs) {
+      auto it = map_.map<domain::Handoff>().find(id);
+      if (it != map_.map<domain::Handoff>().end() && it->second.current.has_value()) {
+        leads[it->second.current->lead.value] |= plan;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadReactions(const std::vector<std::string>& names) {
+    std::set<std::string> unknown;
+    for (const std::string& name : names) {
+      if (!map_.reactions.contains(name)) unknown.insert(name);
+    }
+    if (unknown.empty()) return absl::OkStatus();
+    std::vector<Row> rows;
+    for (const std::string& name : unknown) {
+      map_.reactions[name];
+      rows.push_back({name});
+    }
+    ASSIGN_OR_RETURN(
+        rows, session_.SelectRows(ReactionsTable(), tenant_, {"name"}, std::move(rows), true));
+    for (const Row& row : rows) {
+      ReactionState state{.position = IntOr(row[2]),
+                          .owner = std::string(TextOf(row[3])),
+                          .lease_until = {IntOr(row[4])},
+                          .fence = IntOr(row[5])};
+      map_.reactions[std::string(TextOf(row[1]))] = {state, state};
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadRotation() {
+    const std::string name(kRouting);
+    if (map_.rotations.contains(name)) return absl::OkStatus();
+    Slot<domain::Rotation>& slot = map_.rotations[name];
+    ASSIGN_OR_RETURN(std::vector<Row> rows, session_.SelectRows(RotationsTable(), tenant_, {"name"},
+                                                                std::vector<Row>{{name}}, true));
+    if (rows.empty()) return absl::OkStatus();
+    domain::Rotation rotation{.revision = IntOr(rows[0][2]), .credits = {}};
+    RETURN_IF_ERROR(domain::ParseRotation(TextOf(rows[0][3]), rotation));
+    slot.stored = rotation;
+    slot.current = std::move(rotation);
+    return absl::OkStatus();
+  }
+
+  // Rows of the whole tenant; what the map holds stays as it is.
+  template <class E>
+  absl::Status LoadEvery(std::string_view condition) {
+    const Table& table = TableOf<E>();
+    std::string sql = "SELECT ";
+    std::vector<ColumnType> types;
+    for (const Column& column : table.columns) {
+      Append(sql, types.empty() ? "" : ", ", column.name);
+      types.push_back(column.type);
+    }
+    Append(sql, " FROM ", table.name, " WHERE tenant_id = :p1", condition);
+    ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql, Row{tenant_.value}, types));
+    for (Row& row : rows) {
+      ASSIGN_OR_RETURN(E entity, FromRow<E>(std::move(row)));
+      auto [slot, made] = map_.map<E>().try_emplace(entity.id.value);
+      if (!made) continue;
+      slot->second.stored = entity;
+      slot->second.current = std::move(entity);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadDirectory() {
+    const std::string name(kDirectory);
+    if (map_.open_leads.contains(name)) return absl::OkStatus();
+    RETURN_IF_ERROR(LoadEvery<domain::User>(" AND archived = 0"));
+    RETURN_IF_ERROR(LoadEvery<domain::Team>(""));
+    RETURN_IF_ERROR(LoadEvery<domain::Calendar>(""));
+    static constexpr ColumnType kTypes[] = {ColumnType::kUuid, ColumnType::kInteger};
+    ASSIGN_OR_RETURN(
+        std::vector<Row> rows,
+        session_.Query("SELECT user_id, open_leads FROM user_loads WHERE tenant_id = :p1",
+                       Row{tenant_.value}, kTypes));
+    std::map<std::string, int64_t>& counts = map_.open_leads[name];
+    for (const Row& row : rows) counts[std::string(TextOf(row[0]))] = IntOr(row[1]);
     return absl::OkStatus();
   }
 

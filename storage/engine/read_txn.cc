@@ -224,6 +224,13 @@ absl::StatusOr<std::optional<domain::Operation>> SqlReadTxn::GetOperation(
     const domain::OperationId& id) {
   return Get<domain::Operation>("operation_id", id.value);
 }
+absl::StatusOr<std::optional<domain::Calendar>> SqlReadTxn::GetCalendar(
+    const domain::CalendarId& id) {
+  return Get<domain::Calendar>("calendar_id", id.value);
+}
+absl::StatusOr<std::optional<domain::Handoff>> SqlReadTxn::GetHandoff(const domain::HandoffId& id) {
+  return Get<domain::Handoff>("handoff_id", id.value);
+}
 
 absl::StatusOr<std::vector<std::optional<domain::LeadId>>> SqlReadTxn::IdentityOwners(
     absl::Span<const domain::IdentityKey> keys) {
@@ -277,6 +284,30 @@ absl::StatusOr<std::vector<domain::Import>> SqlReadTxn::ListImports(const ListQu
 }
 absl::StatusOr<std::vector<domain::Operation>> SqlReadTxn::ListOperations(const ListQuery& query) {
   return List<domain::Operation>(query);
+}
+
+absl::StatusOr<std::vector<domain::Calendar>> SqlReadTxn::ListCalendars(const ListQuery& query) {
+  return List<domain::Calendar>(query);
+}
+absl::StatusOr<std::vector<domain::Handoff>> SqlReadTxn::ListHandoffs(const ListQuery& query) {
+  return List<domain::Handoff>(query);
+}
+
+absl::StatusOr<std::vector<domain::HandoffId>> SqlReadTxn::OverdueHandoffs(domain::Timestamp now,
+                                                                           int limit) {
+  static constexpr ColumnType kTypes[] = {ColumnType::kUuid};
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session_.Query(
+          Concat("SELECT handoff_id FROM handoffs WHERE tenant_id = :p1 AND state = :p2 "
+                 "AND due_time <= :p3 ORDER BY due_time, handoff_id LIMIT ",
+                 limit),
+          Row{call_.tenant.value, static_cast<int64_t>(domain::HandoffState::kPending), now.micros},
+          kTypes));
+  std::vector<domain::HandoffId> ids;
+  ids.reserve(rows.size());
+  for (const Row& row : rows) ids.emplace_back(std::string(TextOf(row[0])));
+  return ids;
 }
 
 absl::StatusOr<FeedHead> SqlReadTxn::Head() {

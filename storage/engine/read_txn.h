@@ -46,6 +46,9 @@ class SqlReadTxn final : public ReadTxn {
       const domain::OperationId& id) override;
   absl::StatusOr<std::vector<std::optional<domain::LeadId>>> IdentityOwners(
       absl::Span<const domain::IdentityKey> keys) override;
+  absl::StatusOr<std::optional<domain::Calendar>> GetCalendar(
+      const domain::CalendarId& id) override;
+  absl::StatusOr<std::optional<domain::Handoff>> GetHandoff(const domain::HandoffId& id) override;
 
   absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(const ListQuery& query) override;
@@ -57,7 +60,11 @@ class SqlReadTxn final : public ReadTxn {
   absl::StatusOr<std::vector<domain::Team>> ListTeams(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Import>> ListImports(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Operation>> ListOperations(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Calendar>> ListCalendars(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Handoff>> ListHandoffs(const ListQuery& query) override;
 
+  absl::StatusOr<std::vector<domain::HandoffId>> OverdueHandoffs(domain::Timestamp now,
+                                                                 int limit) override;
   absl::StatusOr<FeedHead> Head() override;
   absl::StatusOr<std::vector<domain::Event>> Events(const EventQuery& query) override;
   absl::StatusOr<std::vector<FunnelGroup>> Funnel(const FunnelQuery& query) override;

@@ -8,6 +8,7 @@
 #include "server/domain/configuration.h"
 #include "server/domain/directory.h"
 #include "server/domain/fields.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -20,10 +21,12 @@ namespace {
 
 using domain::Assessment;
 using domain::ConfigDocument;
+using domain::Calendar;
 using domain::Consent;
 using domain::Field;
 using domain::FieldsOf;
 using domain::FieldType;
+using domain::Handoff;
 using domain::Import;
 using domain::Lead;
 using domain::Operation;
@@ -67,6 +70,14 @@ struct Names<Team> {
 template <>
 struct Names<Import> {
   static constexpr const char *kTable = "imports", *kId = "import_id";
+};
+template <>
+struct Names<Calendar> {
+  static constexpr const char *kTable = "calendars", *kId = "calendar_id";
+};
+template <>
+struct Names<Handoff> {
+  static constexpr const char *kTable = "handoffs", *kId = "handoff_id";
 };
 template <>
 struct Names<Operation> {
@@ -271,6 +282,8 @@ RELAIS_ROWS_OF(Team);
 RELAIS_ROWS_OF(Import);
 RELAIS_ROWS_OF(Operation);
 RELAIS_ROWS_OF(ConfigDocument);
+RELAIS_ROWS_OF(Calendar);
+RELAIS_ROWS_OF(Handoff);
 #undef RELAIS_ROWS_OF
 
 std::string ColumnOf(std::string_view path) {

@@ -29,7 +29,7 @@
 namespace relais::storage {
 
 // E is one of Lead, Touchpoint, Consent, Assessment, Opportunity, User, Team, Import, Operation,
-// ConfigDocument.
+// ConfigDocument, Calendar, Handoff.
 template <class E>
 const Table& TableOf();
 

@@ -4,6 +4,7 @@
 
 #include "server/domain/configuration.h"
 #include "server/domain/directory.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -148,6 +149,22 @@ const Table& ReactionsTable() {
   return *kTable;
 }
 
+const Table& UserLoadsTable() {
+  static const Table* const kTable =
+      new Table{"user_loads",
+                {"tenant_id", "user_id"},
+                {{"tenant_id", kText}, {"user_id", kUuid}, {"open_leads", kInteger}}};
+  return *kTable;
+}
+
+const Table& RotationsTable() {
+  static const Table* const kTable = new Table{
+      "rotations",
+      {"tenant_id", "name"},
+      {{"tenant_id", kText}, {"name", kText}, {"revision", kInteger}, {"credits", kText}}};
+  return *kTable;
+}
+
 absl::Span<const Table* const> AllTables() {
   static const auto* const kTables = new std::vector<const Table*>{
       &TenantsTable(),
@@ -173,6 +190,10 @@ absl::Span<const Table* const> AllTables() {
       &LeadTermsTable(),
       &TermGramsTable(),
       &ReactionsTable(),
+      &TableOf<domain::Calendar>(),
+      &TableOf<domain::Handoff>(),
+      &UserLoadsTable(),
+      &RotationsTable(),
   };
   return *kTables;
 }

@@ -20,6 +20,8 @@ const Table& PersonKeysTable();
 const Table& LeadTermsTable();
 const Table& TermGramsTable();
 const Table& ReactionsTable();
+const Table& UserLoadsTable();  // open leads of each user
+const Table& RotationsTable();  // whose turn it is
 
 // Every table with a tenant: those above and the entities'.
 absl::Span<const Table* const> AllTables();

@@ -22,6 +22,8 @@ inline constexpr char kUserName[] = "users/0190a0b0-0000-7000-8000-0000000000a1"
 inline constexpr char kTeamName[] = "teams/0190a0b0-0000-7000-8000-0000000000b1";
 inline constexpr char kOpportunityName[] = "opportunities/0190a0b0-0000-7000-8000-0000000000c1";
 inline constexpr char kImportName[] = "imports/0190a0b0-0000-7000-8000-0000000000d1";
+inline constexpr char kCalendarName[] = "calendars/0190a0b0-0000-7000-8000-0000000000f1";
+inline constexpr char kHandoffName[] = "handoffs/0190a0b0-0000-7000-8000-0000000000f2";
 inline constexpr char kRequestId[] = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
 
 // Keys of tests, never of an installation.
@@ -137,6 +139,22 @@ inline Calls::Calls() {
   Add("ListTeams", &ParseListTeams, "");
   Add("UpdateTeam", &ParseUpdateTeam, "team {" + name(team) + "}");
   Add("ArchiveTeam", &ParseArchiveTeam, name(team));
+
+  const std::string calendar = kCalendarName, handoff = kHandoffName;
+  Add("CreateCalendar", &ParseCreateCalendar,
+      "calendar { display_name: 'Office' time_zone: 'Europe/Paris' working_hours { "
+      "day: WEEKDAY_MONDAY start: '09:00' end: '17:00' } holidays { date: '2026-12-25' } }");
+  Add("GetCalendar", &ParseGetCalendar, name(calendar));
+  Add("ListCalendars", &ParseListCalendars, "");
+  Add("UpdateCalendar", &ParseUpdateCalendar, "calendar {" + name(calendar) + "}");
+  Add("ArchiveCalendar", &ParseArchiveCalendar, name(calendar));
+
+  Add("CreateHandoff", &ParseCreateHandoff, "handoff { lead: '" + lead + "' }");
+  Add("AcceptHandoff", &ParseAcceptHandoff, name(handoff));
+  Add("RejectHandoff", &ParseRejectHandoff, name(handoff) + "reason: 'too small'");
+  Add("ReassignHandoff", &ParseReassignHandoff, name(handoff));
+  Add("GetHandoff", &ParseGetHandoff, name(handoff));
+  Add("ListHandoffs", &ParseListHandoffs, "");
 
   const std::string by_key = "lead { external_id { system: 'crm' id: '7' } } ";
   Add("ImportRows", &ParseImportRows, name(import) + "rows { row: 1 capture {" + capture + "} }");

@@ -17,6 +17,7 @@
 #include "server/convert/update_mask.h"
 #include "server/domain/directory.h"
 #include "server/domain/enums.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -86,6 +87,9 @@ std::map<std::string, const domain::EnumNames*> DomainEnums() {
   add(domain::EnumTraits<domain::ImportRowOutcome>::names());
   add(domain::EnumTraits<domain::OperationState>::names());
   add(domain::EnumTraits<domain::RevisionState>::names());
+  add(domain::EnumTraits<domain::Weekday>::names());
+  add(domain::EnumTraits<domain::HandoffState>::names());
+  add(domain::EnumTraits<domain::HandoffTrigger>::names());
   add(domain::EnumTraits<domain::EventType>::names());
   return enums;
 }
@@ -230,6 +234,9 @@ TEST(ContractFieldTest, FieldTablesAndMessagesNameTheSameFields) {
                                         {.derived = {"name", "etag"}});
   ExpectSameFields<domain::User>(v1::User::descriptor(), {.derived = {"name", "etag"}});
   ExpectSameFields<domain::Team>(v1::Team::descriptor(), {.derived = {"name", "etag"}});
+  ExpectSameFields<domain::Calendar>(v1::Calendar::descriptor(), {.derived = {"name", "etag"}});
+  ExpectSameFields<domain::Handoff>(v1::Handoff::descriptor(),
+                                    {.internal = {"priority"}, .derived = {"name", "etag"}});
   ExpectSameFields<domain::Import>(v1::Import::descriptor(), {.derived = {"name"}});
   ExpectSameFields<domain::Operation>(
       v1::Operation::descriptor(),
@@ -248,6 +255,9 @@ TEST(ContractFieldTest, MasksNameFieldsOfTheTables) {
   }
   for (std::string_view path : DescriptiveTeamPaths()) {
     EXPECT_NE(domain::FindField<domain::Team>(path), nullptr) << path;
+  }
+  for (std::string_view path : DescriptiveCalendarPaths()) {
+    EXPECT_NE(domain::FindField<domain::Calendar>(path), nullptr) << path;
   }
 }
 

@@ -110,9 +110,13 @@ Value AnyRecords(Random& random, const domain::FieldSpec& spec) {
   for (int64_t i = 0, n = random.Below(4); i < n; ++i) {
     ValueMap map;
     for (std::string_view member : spec.members) {
-      // Money inside a record is text of its own form.
+      // Money, times and enums inside a record are text of forms of their own.
       std::string text =
-          member == "unit_price" ? domain::FormatMoney(random.Money()) : random.Word();
+          member == "unit_price"      ? domain::FormatMoney(random.Money())
+          : member.ends_with("_time") ? absl::StrCat(random.Time().micros)
+          : member == "day"
+              ? std::string(domain::NameOf(static_cast<domain::Weekday>(1 + random.Below(7))))
+              : random.Word();
       if (random.Maybe()) map.emplace(std::string(member), text);
     }
     list.emplace_back(std::move(map));
@@ -212,7 +216,17 @@ Value RecordIn(const Message& record) {
   const auto* type = record.GetDescriptor();
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+      const auto day =
+          static_cast<domain::Weekday>(record.GetReflection()->GetEnumValue(record, field));
+      if (day != domain::Weekday::kUnspecified) {
+        map.emplace(field->name(), Value(std::string(domain::NameOf(day))));
+      }
+    } else if (field->message_type() == google::protobuf::Timestamp::descriptor()) {
+      if (record.GetReflection()->HasField(record, field)) {
+        map.emplace(field->name(), Value(Scalar(record, field)));
+      }
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       if (record.GetReflection()->HasField(record, field)) {
         map.emplace(
             field->name(),
@@ -325,6 +339,8 @@ TEST(EncodeEveryFieldTest, Opportunities) { ExpectEncodesEveryField<domain::Oppo
 TEST(EncodeEveryFieldTest, Users) { ExpectEncodesEveryField<domain::User>(6); }
 TEST(EncodeEveryFieldTest, Teams) { ExpectEncodesEveryField<domain::Team>(7); }
 TEST(EncodeEveryFieldTest, Imports) { ExpectEncodesEveryField<domain::Import>(8); }
+TEST(EncodeEveryFieldTest, Calendars) { ExpectEncodesEveryField<domain::Calendar>(10); }
+TEST(EncodeEveryFieldTest, Handoffs) { ExpectEncodesEveryField<domain::Handoff>(11); }
 TEST(EncodeEveryFieldTest, Operations) { ExpectEncodesEveryField<domain::Operation>(9); }
 
 // protobuf writes each message in one way only, but for the order of maps.

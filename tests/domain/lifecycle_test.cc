@@ -68,7 +68,15 @@ std::optional<Stage> Expected(Stage from, Trigger trigger) {
       if (from == Stage::kOpportunity) return Stage::kCustomer;  // the last one, won
       return std::nullopt;
     case kRejectHandoff:
-      if (from == Stage::kProspect) return Stage::kLead;
+      if (from == Stage::kLead || from == Stage::kProspect) return Stage::kLead;
+      return std::nullopt;
+    case kCreateHandoff:
+      if (from == Stage::kLead || from == Stage::kProspect) return from;
+      return std::nullopt;
+    case kAcceptHandoff:
+      if (from == Stage::kLead || from == Stage::kProspect || from == Stage::kOpportunity) {
+        return from;
+      }
       return std::nullopt;
   }
   return std::nullopt;
@@ -116,8 +124,8 @@ TEST(LifecycleTest, EveryCellOfStageTimesTriggerLeadsWhereItShouldOrIsRefused) {
                 *expected == from ? before.milestones.stage_time : kThen);
     }
   }
-  EXPECT_EQ(allowed, 18);
-  EXPECT_EQ(refused, 6 * 8 - 18);
+  EXPECT_EQ(allowed, 24);
+  EXPECT_EQ(refused, 6 * 10 - 24);
 }
 
 TEST(LifecycleTest, ClosingFollowsWhatStaysOpenAndWhatStands) {
@@ -280,7 +288,7 @@ TEST(LifecycleTest, TheTableHasNoTwoRowsForOneCase) {
   for (const auto& [name, count] : cases) EXPECT_EQ(count, 1) << name;
 }
 
-TEST(LifecycleTest, TheDiagramShowsEveryRowThatIsNotACaptureOfAKnownLead) {
+TEST(LifecycleTest, TheDiagramShowsEveryRowThatIsNotThereToLetALeadStay) {
   std::string diagram = LifecycleDiagram();
   EXPECT_THAT(diagram, ::testing::StartsWith("stateDiagram-v2\n    [*] --> LEAD: CaptureLead\n"));
   EXPECT_THAT(diagram, ::testing::EndsWith("\n"));
@@ -288,7 +296,9 @@ TEST(LifecycleTest, TheDiagramShowsEveryRowThatIsNotACaptureOfAKnownLead) {
     if (row.from == Stage::kUnspecified) continue;
     std::string edge = Concat("    ", NameOf(row.from), " --> ", NameOf(row.to), ": ");
     size_t at = diagram.find(edge);
-    if (row.trigger == kCaptureLead) continue;
+    const bool handoff = row.trigger == kCreateHandoff || row.trigger == kAcceptHandoff ||
+                         row.trigger == kRejectHandoff;
+    if (row.trigger == kCaptureLead || (handoff && row.from == row.to)) continue;
     ASSERT_NE(at, std::string::npos) << edge;
     EXPECT_THAT(diagram, HasSubstr(std::string(NameOf(row.trigger))));
   }
@@ -302,9 +312,12 @@ TEST(LifecycleTest, TheDiagramShowsEveryRowThatIsNotACaptureOfAKnownLead) {
 }
 
 TEST(LifecycleTest, AllowedTriggersAreThoseOfTheContract) {
-  EXPECT_THAT(AllowedFrom(Stage::kLead), ElementsAre(kCaptureLead, kQualifyLead, kDisqualifyLead));
+  EXPECT_THAT(AllowedFrom(Stage::kLead),
+              ElementsAre(kCaptureLead, kQualifyLead, kDisqualifyLead, kRejectHandoff,
+                          kCreateHandoff, kAcceptHandoff));
   EXPECT_THAT(AllowedFrom(Stage::kOpportunity),
-              ElementsAre(kCaptureLead, kCreateOpportunity, kReopenOpportunity, kCloseOpportunity));
+              ElementsAre(kCaptureLead, kCreateOpportunity, kReopenOpportunity, kCloseOpportunity,
+                          kAcceptHandoff));
   EXPECT_THAT(AllowedFrom(Stage::kDisqualified), ElementsAre(kCaptureLead, kRecycleLead));
   EXPECT_THAT(AllowedFrom(Stage::kUnspecified), ElementsAre(kCaptureLead));
 }

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 #include <string>
@@ -16,6 +17,7 @@
 #include "gtest/gtest.h"
 #include "server/domain/concat.h"
 #include "server/domain/directory.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -87,9 +89,10 @@ domain::Value SomeValue(const domain::FieldSpec& spec, int64_t number) {
 
 template <class E>
 class ChangesTextTest : public ::testing::Test {};
-using Entities = ::testing::Types<domain::Lead, domain::Opportunity, domain::Touchpoint,
-                                  domain::Consent, domain::Assessment, domain::User, domain::Team,
-                                  domain::Import, domain::Operation>;
+using Entities =
+    ::testing::Types<domain::Lead, domain::Opportunity, domain::Touchpoint, domain::Consent,
+                     domain::Assessment, domain::User, domain::Team, domain::Import,
+                     domain::Operation, domain::Calendar, domain::Handoff>;
 TYPED_TEST_SUITE(ChangesTextTest, Entities);
 
 TYPED_TEST(ChangesTextTest, IsTheDifferenceAsJson) {
@@ -158,7 +161,8 @@ TEST_F(EventRowsTest, EqualEventsOfTwoBatchesHaveDifferentDigests) {
 
 TEST_F(EventRowsTest, AnOutlineHoldsTheNamedChangesAndTellsOfPersonalOnes) {
   Row row = RowOf();
-  Row outline = {int64_t{7}, int64_t{8}, row[3], row[5], row[12], int64_t{1}};
+  Row outline = {int64_t{7}, int64_t{8},           row[3], row[5], row[12],
+                 int64_t{1}, std::string("tester")};
   auto event = FromEventOutline(outline, std::vector<std::string>{"score", "stage"});
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_EQ(event->number, 7);
@@ -166,11 +170,30 @@ TEST_F(EventRowsTest, AnOutlineHoldsTheNamedChangesAndTellsOfPersonalOnes) {
   EXPECT_EQ(event->type, event_.type);
   EXPECT_EQ(event->lead, event_.lead);
   EXPECT_TRUE(event->sealed);
+  EXPECT_EQ(event->actor, "tester");
   ASSERT_EQ(event->changes.size(), 1u);
   EXPECT_EQ(event->changes[0], event_.changes[0]);
   event = FromEventOutline(outline, std::vector<std::string>{"stage"});
   ASSERT_TRUE(event.ok());
   EXPECT_TRUE(event->changes.empty());
+}
+
+TEST_F(EventRowsTest, WhatADecisionWasMadeOnFollowsTheChanges) {
+  const std::vector<domain::FieldChange> facts = {
+      {"routing.rule", {}, domain::Value("routingRules/r@1"), false}};
+  ChangesText texts = changes_;
+  AddFacts(facts, texts);
+  auto event =
+      FromEventRow(ToEventRow(tenant_, event_, texts, "batch", 0, vault_, keys_), vault_, keys_);
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_NE(std::find(event->changes.begin(), event->changes.end(), facts[0]),
+            event->changes.end());
+  EXPECT_EQ(event->changes.size(), event_.changes.size() + 1);
+  ChangesText none;
+  AddFacts({}, none);
+  EXPECT_EQ(none.open, "");
+  AddFacts(facts, none);
+  EXPECT_EQ(none.open, R"([["routing.rule",null,"routingRules/r@1"]])");
 }
 
 constexpr size_t kNonceDigits = 16;  // 12 bytes in base64

@@ -27,6 +27,7 @@
 #include "server/domain/directory.h"
 #include "server/domain/faults.h"
 #include "server/domain/fields.h"
+#include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
@@ -327,6 +328,8 @@ class SessionTest : public Base<Engine>, public ::testing::WithParamInterface<Di
     RoundTrip(Make<Team>(7, filling));
     RoundTrip(Make<Import>(8, filling));
     RoundTrip(Make<Operation>(9, filling));
+    RoundTrip(Make<domain::Calendar>(10, filling));
+    RoundTrip(Make<domain::Handoff>(11, filling));
   }
 };
 

@@ -289,6 +289,11 @@ CREATE TABLE users (
   language TEXT COLLATE "C",
   archived BIGINT NOT NULL,
   external_ids JSONB,
+  calendar TEXT COLLATE "C",
+  absences JSONB,
+  capacity BIGINT,
+  weight BIGINT,
+  territories JSONB,
   create_time BIGINT NOT NULL,
   update_time BIGINT NOT NULL,
   PRIMARY KEY (tenant_id, user_id)
@@ -311,6 +316,7 @@ CREATE TABLE teams (
   display_name TEXT COLLATE "C",
   parent_team TEXT COLLATE "C",
   archived BIGINT NOT NULL,
+  calendar TEXT COLLATE "C",
   create_time BIGINT NOT NULL,
   update_time BIGINT NOT NULL,
   PRIMARY KEY (tenant_id, team_id)
@@ -386,6 +392,80 @@ CREATE TABLE config_documents (
 );
 CREATE UNIQUE INDEX config_documents_by_name ON config_documents (tenant_id, kind, name, version);
 ALTER TABLE config_documents ADD PRIMARY KEY (tenant_id, config_document_id);
+
+-- Working hours and holidays; due times are counted by them.
+CREATE TABLE calendars (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  calendar_id UUID NOT NULL,
+  revision BIGINT NOT NULL,
+  display_name TEXT COLLATE "C",
+  time_zone TEXT COLLATE "C",
+  working_hours JSONB,
+  holidays JSONB,
+  archived BIGINT NOT NULL,
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, calendar_id)
+);
+
+-- Open leads of each user, moved by the transaction that moves a lead.
+CREATE TABLE user_loads (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  user_id UUID NOT NULL,
+  open_leads BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, user_id)
+) WITH (
+  fillfactor = 10, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0
+);
+
+-- Whose turn it is, by routing rule: one row a tenant, locked by whoever takes a turn.
+CREATE TABLE rotations (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  revision BIGINT NOT NULL,
+  credits TEXT COLLATE "C",
+  PRIMARY KEY (tenant_id, name)
+) WITH (
+  fillfactor = 10, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0
+);
+
+-- priority orders by score (the highest first), then by due_time.
+CREATE TABLE handoffs (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  handoff_id UUID NOT NULL,
+  lead_id UUID NOT NULL,
+  revision BIGINT NOT NULL,
+  lead TEXT COLLATE "C",
+  state BIGINT,
+  trigger BIGINT,
+  owner TEXT COLLATE "C",
+  team TEXT COLLATE "C",
+  routing_rule TEXT COLLATE "C",
+  calendar TEXT COLLATE "C",
+  score BIGINT NOT NULL,
+  priority BIGINT NOT NULL,
+  reason TEXT COLLATE "C",
+  reject_reason TEXT COLLATE "C",
+  earlier_owners JSONB,
+  escalation_count BIGINT NOT NULL,
+  reassignment_count BIGINT NOT NULL,
+  due_time BIGINT NOT NULL,
+  trigger_time BIGINT NOT NULL,
+  assign_time BIGINT NOT NULL,
+  first_response_time BIGINT,
+  close_time BIGINT,
+  system_seconds BIGINT NOT NULL,
+  human_seconds BIGINT,
+  human_working_seconds BIGINT,
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  FOREIGN KEY (tenant_id, lead_id) REFERENCES leads (tenant_id, lead_id)
+);
+CREATE INDEX handoffs_by_lead ON handoffs (tenant_id, lead_id);
+CREATE INDEX handoffs_by_priority ON handoffs (tenant_id, state, priority, handoff_id);
+CREATE INDEX handoffs_by_due_time ON handoffs (tenant_id, state, due_time, handoff_id);
+CREATE INDEX handoffs_by_create_time ON handoffs (tenant_id, create_time, handoff_id);
+ALTER TABLE handoffs ADD PRIMARY KEY (tenant_id, handoff_id);
 
 -- The log. changes is the text whose bytes the digest covers; sealed holds personal values,
 -- encrypted with the key of the person.
@@ -571,6 +651,22 @@ ALTER TABLE reactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE reactions FORCE ROW LEVEL SECURITY;
 CREATE POLICY reactions_of_tenant ON reactions
   USING (tenant_id = (SELECT current_setting('app.tenant', true)));
+ALTER TABLE calendars ENABLE ROW LEVEL SECURITY;
+ALTER TABLE calendars FORCE ROW LEVEL SECURITY;
+CREATE POLICY calendars_of_tenant ON calendars
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
+ALTER TABLE user_loads ENABLE ROW LEVEL SECURITY;
+ALTER TABLE user_loads FORCE ROW LEVEL SECURITY;
+CREATE POLICY user_loads_of_tenant ON user_loads
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
+ALTER TABLE rotations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE rotations FORCE ROW LEVEL SECURITY;
+CREATE POLICY rotations_of_tenant ON rotations
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
+ALTER TABLE handoffs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE handoffs FORCE ROW LEVEL SECURITY;
+CREATE POLICY handoffs_of_tenant ON handoffs
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 
 DO $$
 BEGIN
@@ -580,7 +676,8 @@ $$;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
   tenants, feed_counters, leads, lead_identities, touchpoints, consents, assessments, opportunities,
   opportunity_keys, users, user_keys, teams, team_keys, imports, operations, config_documents,
-  request_log, batches, person_keys, lead_terms, term_grams, reactions
+  request_log, batches, person_keys, lead_terms, term_grams, reactions, calendars, user_loads,
+  rotations, handoffs
 TO relais_app;
 -- The log only grows.
 GRANT SELECT, INSERT ON events TO relais_app;

@@ -256,6 +256,11 @@ CREATE TABLE users (
   language TEXT,
   archived BIGINT NOT NULL,
   external_ids TEXT,
+  calendar TEXT,
+  absences TEXT,
+  capacity BIGINT,
+  weight BIGINT,
+  territories TEXT,
   create_time BIGINT NOT NULL,
   update_time BIGINT NOT NULL,
   PRIMARY KEY (tenant_id, user_id)
@@ -278,6 +283,7 @@ CREATE TABLE teams (
   display_name TEXT,
   parent_team TEXT,
   archived BIGINT NOT NULL,
+  calendar TEXT,
   create_time BIGINT NOT NULL,
   update_time BIGINT NOT NULL,
   PRIMARY KEY (tenant_id, team_id)
@@ -353,6 +359,76 @@ CREATE TABLE config_documents (
   PRIMARY KEY (tenant_id, config_document_id)
 );
 CREATE UNIQUE INDEX config_documents_by_name ON config_documents (tenant_id, kind, name, version);
+
+-- Working hours and holidays; due times are counted by them.
+CREATE TABLE calendars (
+  tenant_id TEXT NOT NULL,
+  calendar_id TEXT NOT NULL,
+  revision BIGINT NOT NULL,
+  display_name TEXT,
+  time_zone TEXT,
+  working_hours TEXT,
+  holidays TEXT,
+  archived BIGINT NOT NULL,
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, calendar_id)
+);
+
+-- Open leads of each user, moved by the transaction that moves a lead.
+CREATE TABLE user_loads (
+  tenant_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  open_leads BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, user_id)
+);
+
+-- Whose turn it is, by routing rule: one row a tenant, locked by whoever takes a turn.
+CREATE TABLE rotations (
+  tenant_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  revision BIGINT NOT NULL,
+  credits TEXT,
+  PRIMARY KEY (tenant_id, name)
+);
+
+-- priority orders by score (the highest first), then by due_time.
+CREATE TABLE handoffs (
+  tenant_id TEXT NOT NULL,
+  handoff_id TEXT NOT NULL,
+  lead_id TEXT NOT NULL,
+  revision BIGINT NOT NULL,
+  lead TEXT,
+  state BIGINT,
+  trigger BIGINT,
+  owner TEXT,
+  team TEXT,
+  routing_rule TEXT,
+  calendar TEXT,
+  score BIGINT NOT NULL,
+  priority BIGINT NOT NULL,
+  reason TEXT,
+  reject_reason TEXT,
+  earlier_owners TEXT,
+  escalation_count BIGINT NOT NULL,
+  reassignment_count BIGINT NOT NULL,
+  due_time BIGINT NOT NULL,
+  trigger_time BIGINT NOT NULL,
+  assign_time BIGINT NOT NULL,
+  first_response_time BIGINT,
+  close_time BIGINT,
+  system_seconds BIGINT NOT NULL,
+  human_seconds BIGINT,
+  human_working_seconds BIGINT,
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, handoff_id),
+  FOREIGN KEY (tenant_id, lead_id) REFERENCES leads (tenant_id, lead_id)
+);
+CREATE INDEX handoffs_by_lead ON handoffs (tenant_id, lead_id);
+CREATE INDEX handoffs_by_priority ON handoffs (tenant_id, state, priority, handoff_id);
+CREATE INDEX handoffs_by_due_time ON handoffs (tenant_id, state, due_time, handoff_id);
+CREATE INDEX handoffs_by_create_time ON handoffs (tenant_id, create_time, handoff_id);
 
 -- The log. changes is the text whose bytes the digest covers; sealed holds personal values,
 -- encrypted with the key of the person.

@@ -1,0 +1,339 @@
+// Reactions and the clock of hand-offs over a store on each engine, step by step: what they do,
+// that they do it once, and that two servers share the work.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "server/commands/commands.h"
+#include "server/domain/concat.h"
+#include "server/domain/handoff.h"
+#include "server/domain/routing.h"
+#include "server/runtime/metrics.h"
+#include "server/workers/handoffs.h"
+#include "server/workers/reactor.h"
+#include "storage/open.h"
+#include "tests/fixtures/fakes.h"
+#include "tests/storage/commands_fixture.h"
+#include "tests/storage/store_fixture.h"
+
+namespace relais::testing {
+namespace {
+
+using domain::Handoff;
+using domain::HandoffState;
+using domain::HandoffTrigger;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr int64_t kHour = 3600 * domain::kMicrosPerSecond;
+
+domain::Config ConfigWith(HandoffTrigger trigger, std::vector<domain::RoutingRule> rules) {
+  domain::Config config = domain::BuiltInConfig();
+  for (domain::HandoffPolicy& policy : config.handoff_policies) {
+    policy.trigger = trigger;
+    policy.response_minutes = 60;
+    policy.max_escalations = 2;
+  }
+  config.routing_rules = std::move(rules);
+  return config;
+}
+
+class ReactionsTest : public ::testing::TestWithParam<Engine> {
+ protected:
+  ReactionsTest() : database_(GetParam()) {
+    Use(HandoffTrigger::kQualified);
+    team_ = AddTeam("Field");
+  }
+
+  // Another configuration, and a store that was opened with it.
+  void Use(HandoffTrigger trigger) {
+    domain::RoutingRule rule;
+    rule.id = "field";
+    rule.team = team_.empty() ? "teams/none" : team_;
+    store_.reset();
+    config_ = ConfigWith(trigger, {rule});
+    store_ = Open();
+  }
+  std::unique_ptr<TestStore> Open() {
+    auto store = storage::OpenStore({database_.url(), std::string(32, 'k'), StrictOptions()},
+                                    clock_, ids_, config_);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return std::make_unique<TestStore>(*std::move(store));
+  }
+  std::string AddTeam(const std::string& name) {
+    commands::SaveTeamCommand command;
+    command.values.display_name = name;
+    const std::string team = NameOf(store_->Run(command)->value.id);
+    if (team_.empty()) {
+      team_ = team;
+      Use(HandoffTrigger::kQualified);
+    }
+    return team;
+  }
+  std::string AddUser(const std::string& name) {
+    commands::SaveUserCommand command;
+    command.values.display_name = name;
+    command.values.teams = {team_};
+    auto made = store_->Run(command);
+    EXPECT_TRUE(made.ok()) << made.status();
+    return NameOf(made->value.id);
+  }
+  std::unique_ptr<workers::Reactor> MakeReactor(TestStore& store, const std::string& owner,
+                                                std::function<absl::Status()> before_keep = {}) {
+    workers::ReactorOptions options;
+    options.owner = owner;
+    options.before_keep = std::move(before_keep);
+    return std::make_unique<workers::Reactor>(
+        *store, clock_, metrics_, std::make_unique<workers::HandoffReaction>(), options);
+  }
+  std::vector<Handoff> Handoffs() {
+    std::vector<Handoff> handoffs;
+    absl::Status status = store_->Read([&](storage::ReadTxn& tx) -> absl::Status {
+      auto found = tx.ListHandoffs({.limit = 1000});
+      if (!found.ok()) return found.status();
+      handoffs = *std::move(found);
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return handoffs;
+  }
+  int CountEvents(domain::EventType type) {
+    int count = 0;
+    for (const domain::Event& event : store_->AllEvents()) count += event.type == type;
+    return count;
+  }
+
+  TestDatabase database_;
+  FakeClock clock_;
+  CountingIds ids_;
+  runtime::Metrics metrics_;
+  domain::Config config_;
+  std::string team_;
+  std::unique_ptr<TestStore> store_;
+};
+INSTANTIATE_TEST_SUITE_P(Engines, ReactionsTest,
+                         ::testing::Values(Engine::kSqlite, Engine::kPostgres), EngineName);
+
+TEST(RequestIdTest, AnEventsNumberIsAUuid) {
+  EXPECT_TRUE(domain::IsCanonicalUuid(workers::RequestIdOf(1)));
+  EXPECT_TRUE(domain::IsCanonicalUuid(workers::RequestIdOf(281'474'976'710'655)));
+  EXPECT_NE(workers::RequestIdOf(1), workers::RequestIdOf(2));
+}
+
+TEST_P(ReactionsTest, AQualifiedLeadIsHandedOverOnce) {
+  const std::string ana = AddUser("Ana");
+  const domain::LeadId lead = QualifiedLead(*store_, "q@example.com");
+  auto reactor = MakeReactor(*store_, "one");
+  clock_.Advance(2'500'000);
+  ASSERT_TRUE(reactor->Drain().ok());
+  ASSERT_TRUE(reactor->Drain().ok());
+
+  std::vector<Handoff> handoffs = Handoffs();
+  ASSERT_THAT(handoffs, SizeIs(1));
+  EXPECT_EQ(handoffs[0].state, HandoffState::kPending);
+  EXPECT_EQ(handoffs[0].trigger, HandoffTrigger::kQualified);
+  EXPECT_EQ(handoffs[0].owner, ana);
+  EXPECT_EQ(handoffs[0].team, team_);
+  EXPECT_EQ(handoffs[0].routing_rule, "routingRules/field@1");
+  EXPECT_EQ(handoffs[0].system_seconds, 2);
+  EXPECT_EQ(handoffs[0].due_time.micros, clock_.Now().micros + kHour);
+  EXPECT_EQ(store_->GetLead(lead)->owner, ana);
+  EXPECT_EQ(store_->GetLead(lead)->milestones.handed_off_time, clock_.Now());
+
+  // The log tells who could have got it, and the choice can be made again from that.
+  bool told = false;
+  for (const domain::Event& event : store_->AllEvents(lead)) {
+    if (event.type != domain::EventType::kLeadAssigned) continue;
+    told = true;
+    EXPECT_EQ(event.actor, "reactions/handoffs");
+    EXPECT_EQ(event.trigger, "HandOver");
+    EXPECT_EQ(event.basis, NameOf(handoffs[0].id));
+    EXPECT_EQ(event.rule_version, "routingRules/field@1");
+    auto decision = domain::DecisionIn(event.changes);
+    ASSERT_TRUE(decision.has_value());
+    ASSERT_THAT(decision->candidates, SizeIs(1));
+    EXPECT_EQ(decision->candidates[*domain::Choose(decision->strategy, decision->candidates)].user,
+              ana);
+  }
+  EXPECT_TRUE(told);
+}
+
+TEST_P(ReactionsTest, ByHandNothingIsHandedOver) {
+  Use(HandoffTrigger::kManual);
+  AddUser("Ana");
+  QualifiedLead(*store_, "q@example.com");
+  ASSERT_TRUE(MakeReactor(*store_, "one")->Drain().ok());
+  EXPECT_THAT(Handoffs(), IsEmpty());
+}
+
+TEST_P(ReactionsTest, ACrashBetweenEffectAndPositionRepeatsNothing) {
+  AddUser("Ana");
+  for (int i = 0; i < 5; ++i) QualifiedLead(*store_, Concat("q", i, "@example.com"));
+  {
+    auto crashing = MakeReactor(*store_, "one", [] { return absl::UnavailableError("killed"); });
+    EXPECT_EQ(crashing->Drain().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(CountEvents(domain::EventType::kHandoffCreated), 5);
+    // Its lease still runs: nobody else begins.
+    auto early = MakeReactor(*store_, "two");
+    EXPECT_EQ(early->Drain().code(), absl::StatusCode::kFailedPrecondition);
+    clock_.Advance(11 * domain::kMicrosPerSecond);
+    const size_t before = store_->AllEvents().size();
+    ASSERT_TRUE(early->Drain().ok());
+    EXPECT_EQ(store_->AllEvents().size(), before) << "an effect was repeated";
+    // Whoever was thought dead finds out that it is no longer the one.
+    EXPECT_EQ(crashing->Drain().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_THAT(Handoffs(), SizeIs(5));
+}
+
+TEST_P(ReactionsTest, AnEndedWorkerGivesItsLeaseBack) {
+  AddUser("Ana");
+  QualifiedLead(*store_, "a@example.com");
+  auto one = MakeReactor(*store_, "one");
+  ASSERT_TRUE(one->Drain().ok());
+  one->Stop();
+  QualifiedLead(*store_, "b@example.com");
+  EXPECT_TRUE(MakeReactor(*store_, "two")->Drain().ok());
+  EXPECT_THAT(Handoffs(), SizeIs(2));
+}
+
+TEST_P(ReactionsTest, TwoServersDoEverythingOnceAndFairly) {
+  constexpr int kLeads = 48;
+  std::vector<std::string> users;
+  for (int i = 0; i < 5; ++i) users.push_back(AddUser(Concat("User ", i)));
+  auto second = Open();
+  auto first_reactor = MakeReactor(*store_, "one");
+  auto second_reactor = MakeReactor(*second, "two");
+  first_reactor->Start();
+  second_reactor->Start();
+  std::set<domain::LeadId> leads;
+  for (int i = 0; i < kLeads; ++i) {
+    leads.insert(QualifiedLead(i % 2 == 0 ? *store_ : *second, Concat("q", i, "@example.com")));
+  }
+  // Whichever has the lease, the others' events are dealt with as well.
+  for (int i = 0; i < 3'000 && Handoffs().size() < kLeads; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  first_reactor->Stop();
+  second_reactor->Stop();
+  ASSERT_TRUE(MakeReactor(*store_, "three")->Drain().ok());
+  std::map<std::string, int> got;
+  for (const Handoff& handoff : Handoffs()) {
+    EXPECT_EQ(leads.erase(handoff.lead), 1u) << "handed over twice";
+    ++got[handoff.owner];
+  }
+  EXPECT_THAT(leads, IsEmpty());
+  EXPECT_EQ(CountEvents(domain::EventType::kHandoffCreated), kLeads);
+  for (const std::string& user : users) EXPECT_NEAR(got[user], kLeads / 5.0, 1) << user;
+}
+
+TEST_P(ReactionsTest, WhatCannotBeRoutedIsCountedAndLeft) {
+  QualifiedLead(*store_, "nobody@example.com");  // the team is empty
+  auto reactor = MakeReactor(*store_, "one");
+  ASSERT_TRUE(reactor->Drain().ok());
+  EXPECT_THAT(Handoffs(), IsEmpty());
+  EXPECT_EQ(metrics_.ReactionRefusals("handoffs", "NO_ROUTE").Value(), 1);
+  AddUser("Ana");
+  QualifiedLead(*store_, "somebody@example.com");
+  ASSERT_TRUE(reactor->Drain().ok());
+  EXPECT_THAT(Handoffs(), SizeIs(1));
+}
+
+TEST_P(ReactionsTest, ADisqualifiedLeadLosesItsPendingHandoff) {
+  AddUser("Ana");
+  const domain::LeadId lead = QualifiedLead(*store_, "q@example.com");
+  auto reactor = MakeReactor(*store_, "one");
+  ASSERT_TRUE(reactor->Drain().ok());
+  ASSERT_TRUE(store_
+                  ->Run(commands::LeadStepCommand{
+                      .step = commands::LeadStep::kDisqualify, .lead = lead, .reason = "went away"})
+                  .ok());
+  ASSERT_TRUE(reactor->Drain().ok());
+  ASSERT_THAT(Handoffs(), SizeIs(1));
+  EXPECT_EQ(Handoffs()[0].state, HandoffState::kCancelled);
+  EXPECT_EQ(CountEvents(domain::EventType::kHandoffClosed), 1);
+}
+
+TEST_P(ReactionsTest, AtTheThresholdALeadIsHandedOverBeforeItQualifies) {
+  Use(HandoffTrigger::kThreshold);
+  AddUser("Ana");
+  commands::CaptureCommand capture = CaptureOf("hot@example.com");
+  capture.touchpoint.kind = domain::TouchpointKind::kDemoRequest;
+  capture.lead.person.job_title = "CEO";
+  capture.lead.maturity = domain::Maturity::kDecision;
+  capture.lead.needs = {"crm"};
+  domain::Lead lead = store_->Run(capture)->value.lead;
+  for (int i = 0; i < 10 && !lead.milestones.marketing_qualified_time.has_value(); ++i) {
+    commands::RecordTouchpointCommand record;
+    record.lead = lead.id;
+    record.touchpoint.kind =
+        i % 2 == 0 ? domain::TouchpointKind::kMeeting : domain::TouchpointKind::kPricingView;
+    ASSERT_TRUE(store_->Run(record).ok());
+    lead = *store_->GetLead(lead.id);
+  }
+  ASSERT_TRUE(lead.milestones.marketing_qualified_time.has_value()) << "score " << lead.score;
+  auto reactor = MakeReactor(*store_, "one");
+  ASSERT_TRUE(reactor->Drain().ok());
+  ASSERT_THAT(Handoffs(), SizeIs(1));
+  EXPECT_EQ(Handoffs()[0].trigger, HandoffTrigger::kThreshold);
+  EXPECT_EQ(Handoffs()[0].score, lead.score);
+
+  // Sales took it: it is not handed over again when it qualifies.
+  commands::HandoffActionCommand accept;
+  accept.handoff = Handoffs()[0].id;
+  ASSERT_TRUE(store_->Run(accept).ok());
+  ASSERT_TRUE(store_->Run(AssessmentOf(lead.id)).ok());
+  ASSERT_TRUE(
+      store_->Run(commands::LeadStepCommand{.step = commands::LeadStep::kQualify, .lead = lead.id})
+          .ok());
+  ASSERT_TRUE(reactor->Drain().ok());
+  EXPECT_THAT(Handoffs(), SizeIs(1));
+}
+
+TEST_P(ReactionsTest, WhatNobodyAnswersGoesFromOwnerToOwnerAndExpires) {
+  std::set<std::string> users = {AddUser("Ana"), AddUser("Ben"), AddUser("Cem")};
+  const domain::LeadId lead = QualifiedLead(*store_, "q@example.com");
+  auto reactor = MakeReactor(*store_, "one");
+  ASSERT_TRUE(reactor->Drain().ok());
+  workers::HandoffClock clock(**store_, clock_, domain::TenantId("default"));
+  EXPECT_EQ(clock.Step().value(), 0);
+  std::set<std::string> owners = {Handoffs()[0].owner};
+  for (int escalation = 1; escalation <= 2; ++escalation) {
+    clock_.Advance(kHour);
+    EXPECT_EQ(clock.Step().value(), 1);
+    EXPECT_EQ(clock.Step().value(), 0);
+    Handoff handoff = Handoffs()[0];
+    EXPECT_EQ(handoff.escalation_count, escalation);
+    EXPECT_EQ(handoff.state, HandoffState::kPending);
+    EXPECT_EQ(handoff.due_time.micros, clock_.Now().micros + kHour);
+    EXPECT_EQ(store_->GetLead(lead)->owner, handoff.owner);
+    owners.insert(handoff.owner);
+  }
+  EXPECT_EQ(owners, users);
+  clock_.Advance(kHour);
+  EXPECT_EQ(clock.Step().value(), 1);
+  EXPECT_EQ(Handoffs()[0].state, HandoffState::kExpired);
+  EXPECT_EQ(clock.Step().value(), 0);
+}
+
+TEST_P(ReactionsTest, WithNobodyLeftToAskItExpires) {
+  AddUser("Ana");
+  QualifiedLead(*store_, "q@example.com");
+  ASSERT_TRUE(MakeReactor(*store_, "one")->Drain().ok());
+  workers::HandoffClock clock(**store_, clock_, domain::TenantId("default"));
+  clock_.Advance(kHour);
+  EXPECT_EQ(clock.Step().value(), 1);
+  EXPECT_EQ(Handoffs()[0].state, HandoffState::kExpired);
+  EXPECT_EQ(Handoffs()[0].escalation_count, 0);
+}
+
+}  // namespace
+}  // namespace relais::testing
