@@ -26,6 +26,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/routing.h"
 #include "server/domain/value.h"
 #include "storage/store.h"
 
@@ -93,8 +94,9 @@ absl::StatusOr<Result<Recorded>> Run(storage::WriteTxn& tx, const RecordTouchpoi
 struct AssignLeadCommand {
   Once once;
   domain::LeadId lead;
-  std::optional<domain::UserId> owner;  // nullopt takes the owner away
+  std::optional<domain::UserId> owner;  // nullopt takes the owner away, unless `by_rules`
   std::string reason, etag;
+  bool by_rules = false;  // the routing rules find the owner
 };
 storage::Keys KeysOf(const AssignLeadCommand& command);
 absl::StatusOr<Result<domain::Lead>> Run(storage::WriteTxn& tx, const AssignLeadCommand& command);
@@ -159,6 +161,38 @@ struct HandoffActionCommand {
 storage::Keys KeysOf(const HandoffActionCommand& command);
 absl::StatusOr<Result<domain::Handoff>> Run(storage::WriteTxn& tx,
                                             const HandoffActionCommand& command);
+
+// Each change of a routing rule or of a policy of hand-offs is a new revision that is in force from
+// the next transaction on.
+struct SaveRoutingRuleCommand {
+  Once once;
+  bool create = false;
+  std::string etag;
+  domain::RoutingRule values;      // `id` says which
+  std::vector<std::string> paths;  // RoutingRulePaths of decode.h
+};
+storage::Keys KeysOf(const SaveRoutingRuleCommand& command);
+absl::StatusOr<Result<domain::StoredRoutingRule>> Run(storage::WriteTxn& tx,
+                                                      const SaveRoutingRuleCommand& command);
+
+struct ArchiveRoutingRuleCommand {
+  Once once;
+  std::string rule;  // id
+  std::string etag;
+};
+storage::Keys KeysOf(const ArchiveRoutingRuleCommand& command);
+absl::StatusOr<Result<domain::StoredRoutingRule>> Run(storage::WriteTxn& tx,
+                                                      const ArchiveRoutingRuleCommand& command);
+
+struct SaveHandoffPolicyCommand {
+  Once once;
+  std::string etag;
+  domain::HandoffPolicy values;    // `id` says which
+  std::vector<std::string> paths;  // HandoffPolicyPaths of decode.h
+};
+storage::Keys KeysOf(const SaveHandoffPolicyCommand& command);
+absl::StatusOr<Result<domain::HandoffPolicy>> Run(storage::WriteTxn& tx,
+                                                  const SaveHandoffPolicyCommand& command);
 
 // What the server does by itself. Each is done once for its request id, and does nothing where
 // nothing is to be done any more.
@@ -311,6 +345,13 @@ struct BatchRecordTouchpointsCommand {
 storage::Keys KeysOf(const BatchRecordTouchpointsCommand& command);
 std::vector<absl::StatusOr<Result<Recorded>>> Run(storage::WriteTxn& tx,
                                                   const BatchRecordTouchpointsCommand& command);
+
+struct BatchAssignCommand {
+  std::vector<absl::StatusOr<AssignLeadCommand>> items;
+};
+storage::Keys KeysOf(const BatchAssignCommand& command);
+std::vector<absl::StatusOr<Result<domain::Lead>>> Run(storage::WriteTxn& tx,
+                                                      const BatchAssignCommand& command);
 
 // ---- ImportService ----------------------------------------------------------------------------
 

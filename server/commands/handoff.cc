@@ -11,7 +11,6 @@
 #include "server/commands/commands.h"
 #include "server/commands/once.h"
 #include "server/commands/routing.h"
-#include "server/domain/scoring.h"
 
 namespace relais::commands {
 namespace {
@@ -56,7 +55,7 @@ absl::StatusOr<Recipient> Find(WriteTxn& tx, const Lead& lead,
 absl::Status KeepStep(WriteTxn& tx, domain::HandoffStep& step,
                       std::vector<domain::FieldChange> facts = {}) {
   step.lead_draft.facts = std::move(facts);
-  RETURN_IF_ERROR(domain::Rescore(step.lead, tx.config().model(step.lead.market), tx.now()));
+  RETURN_IF_ERROR(RescoreLead(tx, step.lead));
   RETURN_IF_ERROR(tx.Keep(step.handoff, step.handoff_draft));
   return tx.Keep(step.lead, step.lead_draft);
 }

@@ -7,6 +7,7 @@
 
 #include "server/commands/commands.h"
 #include "server/commands/once.h"
+#include "server/commands/routing.h"
 #include "server/domain/concat.h"
 #include "server/domain/consent.h"
 #include "server/domain/identity.h"
@@ -309,6 +310,7 @@ Keys KeysOf(const AssignLeadCommand& command) {
   Keys keys;
   keys.Request(command.once.id).Lead(command.lead);
   if (command.owner.has_value()) keys.User(*command.owner);
+  if (command.by_rules) keys.Rotation();
   return keys;
 }
 
@@ -318,13 +320,19 @@ absl::StatusOr<Result<Lead>> Run(WriteTxn& tx, const AssignLeadCommand& command)
   if (earlier != nullptr) return Result<Lead>{std::move(lead), true};
   RETURN_IF_ERROR(domain::CheckEtag(NameOf(lead.id), command.etag, lead.revision));
   lead.owner.clear();
-  if (command.owner.has_value()) {
+  domain::EventDraft draft = {
+      .type = EventType::kLeadAssigned, .occur_time = tx.now(), .reason = command.reason};
+  if (command.by_rules) {
+    ASSIGN_OR_RETURN(domain::RoutingDecision decision, TakeRoute(tx, lead, {}, {}));
+    lead.owner = decision.owner;
+    draft.rule_version = decision.rule;
+    draft.facts = domain::FactsOf(decision);
+  } else if (command.owner.has_value()) {
     lead.owner = NameOf(*command.owner);
     RETURN_IF_ERROR(CheckAssignable(tx, lead.owner, "owner"));
   }
   RETURN_IF_ERROR(RescoreLead(tx, lead));
-  RETURN_IF_ERROR(tx.Keep(
-      lead, {.type = EventType::kLeadAssigned, .occur_time = tx.now(), .reason = command.reason}));
+  RETURN_IF_ERROR(tx.Keep(lead, draft));
   RETURN_IF_ERROR(Remember(tx, command.once, NameOf(lead.id)));
   return Result<Lead>{std::move(lead)};
 }
@@ -407,6 +415,11 @@ Keys KeysOf(const BatchCaptureCommand& command) { return KeysOfEach(command.item
 std::vector<absl::StatusOr<Result<Captured>>> Run(WriteTxn& tx,
                                                   const BatchCaptureCommand& command) {
   return RunEach<CaptureCommand, Captured>(tx, command.items);
+}
+
+Keys KeysOf(const BatchAssignCommand& command) { return KeysOfEach(command.items); }
+std::vector<absl::StatusOr<Result<Lead>>> Run(WriteTxn& tx, const BatchAssignCommand& command) {
+  return RunEach<AssignLeadCommand, Lead>(tx, command.items);
 }
 
 Keys KeysOf(const BatchRecordTouchpointsCommand& command) { return KeysOfEach(command.items); }

@@ -32,6 +32,7 @@
 #include "server/commands/commands.h"
 #include "server/convert/digest.h"
 #include "server/convert/page_token.h"
+#include "server/domain/configuration.h"
 #include "server/domain/filter.h"
 #include "server/domain/identity.h"
 #include "server/domain/value.h"
@@ -67,6 +68,9 @@ absl::StatusOr<Parsed<commands::BatchRecordTouchpointsCommand>> ParseBatchRecord
     const v1::BatchRecordTouchpointsRequest& request, const DecodeContext& context);
 absl::StatusOr<Parsed<commands::AssignLeadCommand>> ParseAssignLead(
     const v1::AssignLeadRequest& request, const DecodeContext& context);
+
+absl::StatusOr<Parsed<commands::BatchAssignCommand>> ParseBatchAssignLeads(
+    const v1::BatchAssignLeadsRequest& request, const DecodeContext& context);
 
 struct LeadAt {
   domain::LeadId lead;
@@ -151,6 +155,20 @@ absl::StatusOr<domain::HandoffId> ParseGetHandoff(const v1::GetHandoffRequest& r
 absl::StatusOr<ListPage> ParseListHandoffs(const v1::ListHandoffsRequest& request,
                                            const DecodeContext& context);
 
+absl::StatusOr<Parsed<commands::SaveRoutingRuleCommand>> ParseCreateRoutingRule(
+    const v1::CreateRoutingRuleRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::SaveRoutingRuleCommand>> ParseUpdateRoutingRule(
+    const v1::UpdateRoutingRuleRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::ArchiveRoutingRuleCommand>> ParseArchiveRoutingRule(
+    const v1::ArchiveRoutingRuleRequest& request, const DecodeContext& context);
+absl::StatusOr<domain::ConfigName> ParseGetRoutingRule(const v1::GetRoutingRuleRequest& request,
+                                                       const DecodeContext& context);
+absl::StatusOr<Parsed<commands::SaveHandoffPolicyCommand>> ParseUpdateHandoffPolicy(
+    const v1::UpdateHandoffPolicyRequest& request, const DecodeContext& context);
+// As Config::FindHandoffPolicy takes it.
+absl::StatusOr<std::string> ParseGetHandoffPolicy(const v1::GetHandoffPolicyRequest& request,
+                                                  const DecodeContext& context);
+
 // Names of configuration, as Config::FindPolicy, FindModel and FindPipeline take them.
 absl::StatusOr<std::string> ParseGetQualificationPolicy(
     const v1::GetQualificationPolicyRequest& request, const DecodeContext& context);
@@ -168,6 +186,10 @@ struct NamePage {
 };
 absl::StatusOr<NamePage> ParseListQualificationPolicies(
     const v1::ListQualificationPoliciesRequest& request, const DecodeContext& context);
+absl::StatusOr<NamePage> ParseListRoutingRules(const v1::ListRoutingRulesRequest& request,
+                                               const DecodeContext& context);
+absl::StatusOr<NamePage> ParseListHandoffPolicies(const v1::ListHandoffPoliciesRequest& request,
+                                                  const DecodeContext& context);
 absl::StatusOr<NamePage> ParseListScoringModels(const v1::ListScoringModelsRequest& request,
                                                 const DecodeContext& context);
 absl::StatusOr<NamePage> ParseListPipelines(const v1::ListPipelinesRequest& request,

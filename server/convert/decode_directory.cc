@@ -41,13 +41,6 @@ domain::Absence ReadAbsence(const Path& field, const v1::Absence& in, Reader& re
           Concat(end.value_or(domain::Timestamp{}).micros)};
 }
 
-int64_t ReadNumber(const Path& field, int64_t in, int64_t least, int64_t most, Reader& reader) {
-  if (in < least || in > most) {
-    reader.violations().Add(field, Concat("must be from ", least, " to ", most, ", not ", in));
-  }
-  return in;
-}
-
 // What a calendar says must make sense as a whole: hours that do not overlap, real dates.
 void CheckWorkingTime(const domain::Calendar& calendar, Violations& violations) {
   if (!violations.empty()) return;
@@ -108,10 +101,10 @@ domain::User ReadUser(const Path& field, const v1::User& in, Reader& reader) {
     }
   }
   if (in.has_capacity()) {
-    out.capacity = ReadNumber(Path(field, "capacity"), in.capacity(), 0, kMaxCapacity, reader);
+    out.capacity = reader.Number(Path(field, "capacity"), in.capacity(), 0, kMaxCapacity);
   }
   if (in.has_weight()) {
-    out.weight = ReadNumber(Path(field, "weight"), in.weight(), 1, kMaxWeight, reader);
+    out.weight = reader.Number(Path(field, "weight"), in.weight(), 1, kMaxWeight);
   }
   out.territories = reader.Texts(Path(field, "territories"), in.territories(), kMaxTerritories);
   return out;

@@ -363,18 +363,52 @@ absl::StatusOr<Parsed<commands::BatchRecordTouchpointsCommand>> ParseBatchRecord
   return out;
 }
 
+namespace {
+
+commands::AssignLeadCommand ReadAssign(const v1::AssignLeadRequest& in, const Path& name,
+                                       const Path& owner_field, const Path& reason,
+                                       const Path& etag, Reader& reader) {
+  commands::AssignLeadCommand command;
+  command.lead = reader.Name<domain::LeadTag>(name, in.name(), Presence::kRequired);
+  domain::UserId owner = reader.Name<domain::UserTag>(owner_field, in.owner(), Presence::kOptional);
+  if (!owner.empty()) command.owner = std::move(owner);
+  command.reason = reader.Text(reason, in.reason());
+  command.etag = reader.Etag(etag, in.etag());
+  command.by_rules = in.by_rules();
+  if (in.by_rules() && !in.owner().empty()) {
+    reader.violations().Add(owner_field, "must be empty where by_rules is set");
+  }
+  return command;
+}
+
+}  // namespace
+
 absl::StatusOr<Parsed<commands::AssignLeadCommand>> ParseAssignLead(
     const v1::AssignLeadRequest& request, const DecodeContext& context) {
   Violations violations;
   Reader reader(violations, context.now);
-  commands::AssignLeadCommand command;
-  command.lead = reader.Name<domain::LeadTag>("name", request.name(), Presence::kRequired);
-  domain::UserId owner =
-      reader.Name<domain::UserTag>("owner", request.owner(), Presence::kOptional);
-  if (!owner.empty()) command.owner = std::move(owner);
-  command.reason = reader.Text("reason", request.reason());
-  command.etag = reader.Etag("etag", request.etag());
+  commands::AssignLeadCommand command =
+      ReadAssign(request, "name", "owner", "reason", "etag", reader);
   return Finish(std::move(command), request, "AssignLead", reader, context);
+}
+
+absl::StatusOr<Parsed<commands::BatchAssignCommand>> ParseBatchAssignLeads(
+    const v1::BatchAssignLeadsRequest& request, const DecodeContext& context) {
+  RETURN_IF_ERROR(CheckBatch(request.requests_size()));
+  Parsed<commands::BatchAssignCommand> out{.command = {}, .validate_only = request.validate_only()};
+  Path requests("requests");
+  for (int i = 0; i < request.requests_size(); ++i) {
+    const v1::AssignLeadRequest& in = request.requests(i);
+    Path item(requests, static_cast<size_t>(i));
+    Violations violations;
+    Reader reader(violations, context.now);
+    commands::AssignLeadCommand command =
+        ReadAssign(in, Path(item, "name"), Path(item, "owner"), Path(item, "reason"),
+                   Path(item, "etag"), reader);
+    out.command.items.push_back(FinishItem(std::move(command), in, "AssignLead", item,
+                                           request.validate_only(), reader, context));
+  }
+  return out;
 }
 
 absl::StatusOr<LeadAt> ParseGetLead(const v1::GetLeadRequest& request,

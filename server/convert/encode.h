@@ -22,6 +22,7 @@
 #include "relais/v1/operation.pb.h"
 #include "relais/v1/opportunity.pb.h"
 #include "relais/v1/qualification_service.pb.h"
+#include "relais/v1/routing.pb.h"
 #include "server/commands/commands.h"
 #include "server/domain/criteria.h"
 #include "server/domain/directory.h"
@@ -32,6 +33,7 @@
 #include "server/domain/negotiation.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/routing.h"
 #include "server/domain/scoring.h"
 #include "server/domain/value.h"
 
@@ -52,6 +54,8 @@ void Encode(const domain::User& in, v1::User* out);
 void Encode(const domain::Team& in, v1::Team* out);
 void Encode(const domain::Calendar& in, v1::Calendar* out);
 void Encode(const domain::Handoff& in, v1::Handoff* out);
+void Encode(const domain::StoredRoutingRule& in, v1::RoutingRule* out);
+void Encode(const domain::HandoffPolicy& in, v1::HandoffPolicy* out);
 void Encode(const domain::Import& in, v1::Import* out);
 // Rate and estimated end are reckoned to the last progress, not to now.
 void Encode(const domain::Operation& in, v1::Operation* out);

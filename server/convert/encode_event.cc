@@ -44,7 +44,8 @@ const domain::FieldSpec* SpecOf(std::string_view subject, std::string_view path)
   if (collection == domain::ImportTag::kCollection) return FindSpec<domain::Import>(path);
   if (collection == domain::OperationTag::kCollection) return FindSpec<domain::Operation>(path);
   for (domain::ConfigKind kind :
-       {domain::ConfigKind::kScoringModel, domain::ConfigKind::kQualificationPolicy}) {
+       {domain::ConfigKind::kScoringModel, domain::ConfigKind::kQualificationPolicy,
+        domain::ConfigKind::kRoutingRule, domain::ConfigKind::kHandoffPolicy}) {
     if (collection == domain::CollectionOf(kind)) return FindSpec<domain::ConfigDocument>(path);
   }
   if (collection == domain::CalendarTag::kCollection) return FindSpec<domain::Calendar>(path);

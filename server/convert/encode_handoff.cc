@@ -56,4 +56,31 @@ void Encode(const domain::Handoff& in, v1::Handoff* out) {
   out->set_etag(domain::EtagOf(in.revision));
 }
 
+void Encode(const domain::StoredRoutingRule& in, v1::RoutingRule* out) {
+  const domain::RoutingRule& rule = in.rule;
+  out->set_name(rule.name());
+  out->set_display_name(rule.display_name);
+  out->set_position(rule.position);
+  out->set_filter(rule.filter_text);
+  out->mutable_users()->Add(rule.users.begin(), rule.users.end());
+  out->set_team(rule.team);
+  out->set_strategy(static_cast<v1::RoutingStrategy>(rule.strategy));
+  out->set_match_territory(rule.match_territory);
+  out->set_archived(in.archived);
+  out->set_revision(rule.revision);
+  Encode(in.create_time, out->mutable_create_time());
+  out->set_etag(domain::EtagOf(rule.revision));
+}
+
+void Encode(const domain::HandoffPolicy& in, v1::HandoffPolicy* out) {
+  out->set_name(in.name());
+  out->set_display_name(in.display_name);
+  out->set_market(static_cast<v1::Market>(in.market));
+  out->set_trigger(static_cast<v1::HandoffTrigger>(in.trigger));
+  out->set_response_minutes(in.response_minutes);
+  out->set_max_escalations(in.max_escalations);
+  out->set_revision(in.revision);
+  out->set_etag(domain::EtagOf(in.revision));
+}
+
 }  // namespace relais::convert

@@ -41,6 +41,7 @@ inline constexpr size_t kMaxAbsences = 100;      // directory.proto
 inline constexpr size_t kMaxTerritories = 200;   // directory.proto
 inline constexpr size_t kMaxWorkingHours = 100;  // directory.proto
 inline constexpr size_t kMaxHolidays = 1000;     // directory.proto
+inline constexpr size_t kMaxRuleUsers = 200;     // routing.proto
 inline constexpr size_t kMaxMaskPaths = 100;     // more than any message has fields: ours
 inline constexpr size_t kMaxBatchItems = 1000;   // trust design, lead_service.proto
 inline constexpr size_t kMaxImportRows = 1000;   // import_service.proto
@@ -51,6 +52,7 @@ inline constexpr int kMaxPageSize = 1000;                // the same; larger one
 inline constexpr int64_t kMaxCount = 1'000'000'000'000;  // headcount, seconds, rows: ours
 inline constexpr int64_t kMaxCapacity = 1'000'000;       // directory.proto
 inline constexpr int64_t kMaxWeight = 1'000;             // directory.proto
+inline constexpr int64_t kMaxRulePosition = 1'000'000;   // routing.proto
 inline constexpr int kMaxQuantityDigits = 12;   // LineItem.quantity, before the point: ours
 inline constexpr int kMaxQuantityDecimals = 6;  // and behind it: ours
 

@@ -89,6 +89,14 @@ class Reader {
     return id.empty() ? std::string() : domain::NameOf(id);
   }
 
+  // From `least` to `most`.
+  int64_t Number(const Path& field, int64_t in, int64_t least, int64_t most) {
+    if (in < least || in > most) {
+      violations_.Add(field, Concat("must be from ", least, " to ", most, ", not ", in));
+    }
+    return in;
+  }
+
   // Microseconds; finer digits are dropped.
   std::optional<domain::Timestamp> Time(const Path& field, bool given,
                                         const google::protobuf::Timestamp& in);

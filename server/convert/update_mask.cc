@@ -70,6 +70,18 @@ absl::Span<const std::string_view> DescriptiveCalendarPaths() {
   return kPaths;
 }
 
+absl::Span<const std::string_view> RoutingRulePaths() {
+  static constexpr std::string_view kPaths[] = {
+      "display_name", "position", "filter", "users", "team", "strategy", "match_territory"};
+  return kPaths;
+}
+
+absl::Span<const std::string_view> HandoffPolicyPaths() {
+  static constexpr std::string_view kPaths[] = {"display_name", "trigger", "response_minutes",
+                                                "max_escalations"};
+  return kPaths;
+}
+
 bool IsAtOrBelow(std::string_view path, std::string_view ancestor) {
   return path.starts_with(ancestor) &&
          (path.size() == ancestor.size() || path[ancestor.size()] == '.');

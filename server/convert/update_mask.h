@@ -23,6 +23,9 @@ absl::Span<const std::string_view> DescriptiveOpportunityPaths();
 absl::Span<const std::string_view> DescriptiveUserPaths();
 absl::Span<const std::string_view> DescriptiveTeamPaths();
 absl::Span<const std::string_view> DescriptiveCalendarPaths();
+// Of messages that are no entities: whole members of RoutingRule and HandoffPolicy.
+absl::Span<const std::string_view> RoutingRulePaths();
+absl::Span<const std::string_view> HandoffPolicyPaths();
 
 struct UpdateMask {
   // Field table paths, in the table's order, each once; empty while `implied`.

@@ -167,12 +167,24 @@ absl::StatusOr<std::shared_ptr<const Config>> BuildConfig(
         Place(config->policies, std::move(policy));
         break;
       }
+      case ConfigKind::kRoutingRule: {
+        if (!active) break;
+        ASSIGN_OR_RETURN(RoutingRule rule, RoutingRuleOf(document));
+        config->routing_rules.push_back(std::move(rule));
+        break;
+      }
+      case ConfigKind::kHandoffPolicy: {
+        ASSIGN_OR_RETURN(HandoffPolicy policy, HandoffPolicyOf(document));
+        Place(config->handoff_policies, std::move(policy));
+        break;
+      }
       case ConfigKind::kUnspecified:
         break;
     }
   }
   Sort(config->models);
   Sort(config->policies);
+  Sort(config->handoff_policies);
   for (Market market : kMarkets) {
     const std::string& active = config->active_models[IndexOf(market)];
     for (const auto& model : config->models) {

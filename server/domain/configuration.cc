@@ -41,6 +41,10 @@ std::string_view CollectionOf(ConfigKind kind) {
       return "scoringModels";
     case ConfigKind::kQualificationPolicy:
       return "qualificationPolicies";
+    case ConfigKind::kRoutingRule:
+      return "routingRules";
+    case ConfigKind::kHandoffPolicy:
+      return "handoffPolicies";
     case ConfigKind::kUnspecified:
       break;
   }

@@ -209,4 +209,61 @@ absl::StatusOr<QualificationPolicy> QualificationPolicyOf(const ConfigDocument& 
   return policy;
 }
 
+Value DocumentOf(const RoutingRule& rule) {
+  return Writer()
+      .Put("display_name", rule.display_name)
+      .Put("position", rule.position)
+      .Put("filter", rule.filter_text)
+      .Put("users", rule.users)
+      .Put("team", rule.team)
+      .Put("strategy", rule.strategy)
+      .Put("match_territory", rule.match_territory)
+      .Done();
+}
+
+absl::StatusOr<RoutingRule> RoutingRuleOf(const ConfigDocument& document) {
+  if (absl::Status kind = CheckKind(document, ConfigKind::kRoutingRule); !kind.ok()) return kind;
+  RoutingRule rule;
+  rule.id = document.name;
+  rule.revision = document.version;
+  Reader(document.document)
+      .Take("display_name", rule.display_name)
+      .Take("position", rule.position)
+      .Take("filter", rule.filter_text)
+      .Take("users", rule.users)
+      .Take("team", rule.team)
+      .Take("strategy", rule.strategy)
+      .Take("match_territory", rule.match_territory);
+  FilterResult filter = ParseFilter(rule.filter_text, RoutingFilterSchema());
+  if (!filter.ok()) return InternalFault("a routing rule has a filter that cannot be read");
+  rule.filter = filter.filter();
+  return rule;
+}
+
+Value DocumentOf(const HandoffPolicy& policy) {
+  return Writer()
+      .Put("display_name", policy.display_name)
+      .Put("market", policy.market)
+      .Put("trigger", policy.trigger)
+      .Put("response_minutes", policy.response_minutes)
+      .Put("max_escalations", policy.max_escalations)
+      .Done();
+}
+
+absl::StatusOr<HandoffPolicy> HandoffPolicyOf(const ConfigDocument& document) {
+  if (absl::Status kind = CheckKind(document, ConfigKind::kHandoffPolicy); !kind.ok()) return kind;
+  HandoffPolicy policy;
+  policy.id = document.name;
+  policy.revision = document.version;
+  policy.response_minutes = 0;
+  policy.max_escalations = 0;
+  Reader(document.document)
+      .Take("display_name", policy.display_name)
+      .Take("market", policy.market)
+      .Take("trigger", policy.trigger)
+      .Take("response_minutes", policy.response_minutes)
+      .Take("max_escalations", policy.max_escalations);
+  return policy;
+}
+
 }  // namespace relais::domain

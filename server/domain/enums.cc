@@ -192,8 +192,8 @@ const EnumNames& EnumTraits<OperationState>::names() {
 }
 
 const EnumNames& EnumTraits<ConfigKind>::names() {
-  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "SCORING_MODEL",
-                                                "QUALIFICATION_POLICY"};
+  static constexpr std::string_view kNames[] = {
+      "UNSPECIFIED", "SCORING_MODEL", "QUALIFICATION_POLICY", "ROUTING_RULE", "HANDOFF_POLICY"};
   static constexpr EnumNames kEnum = Names("ConfigKind", kNames);
   return kEnum;
 }
@@ -234,13 +234,13 @@ const EnumNames& EnumTraits<RoutingStrategy>::names() {
 
 const EnumNames& EnumTraits<EventType>::names() {
   static constexpr std::string_view kNames[] = {
-      "UNSPECIFIED",          "LEAD_CREATED",        "LEAD_UPDATED",         "LEAD_TRANSITIONED",
-      "LEAD_ASSIGNED",        "TOUCHPOINT_RECORDED", "CONSENT_SET",          "LEAD_ASSESSED",
-      "OPPORTUNITY_CREATED",  "OPPORTUNITY_UPDATED", "OPPORTUNITY_MOVED",    "OPPORTUNITY_CLOSED",
-      "OPPORTUNITY_REOPENED", "USER_CHANGED",        "TEAM_CHANGED",         "IMPORT_CHANGED",
-      "OPERATION_CHANGED",    "LEAD_RESCORED",       "CONFIGURATION_CHANGED",
-      "CALENDAR_CHANGED",     "HANDOFF_CREATED",     "HANDOFF_ACCEPTED",     "HANDOFF_REJECTED",
-      "HANDOFF_REASSIGNED",   "HANDOFF_CLOSED"};
+      "UNSPECIFIED",          "LEAD_CREATED",        "LEAD_UPDATED",          "LEAD_TRANSITIONED",
+      "LEAD_ASSIGNED",        "TOUCHPOINT_RECORDED", "CONSENT_SET",           "LEAD_ASSESSED",
+      "OPPORTUNITY_CREATED",  "OPPORTUNITY_UPDATED", "OPPORTUNITY_MOVED",     "OPPORTUNITY_CLOSED",
+      "OPPORTUNITY_REOPENED", "USER_CHANGED",        "TEAM_CHANGED",          "IMPORT_CHANGED",
+      "OPERATION_CHANGED",    "LEAD_RESCORED",       "CONFIGURATION_CHANGED", "CALENDAR_CHANGED",
+      "HANDOFF_CREATED",      "HANDOFF_ACCEPTED",    "HANDOFF_REJECTED",      "HANDOFF_REASSIGNED",
+      "HANDOFF_CLOSED"};
   static constexpr EnumNames kEnum = Names("EventType", kNames);
   return kEnum;
 }

@@ -103,7 +103,13 @@ enum class ImportRowOutcome : int8_t { kUnspecified, kDone, kUnchanged, kFailed 
 enum class OperationState : int8_t { kUnspecified, kRunning, kSucceeded, kFailed, kCancelled };
 // What a stored document of configuration is (domain/configuration.h). Kept in the database: a
 // number is never given another meaning.
-enum class ConfigKind : int8_t { kUnspecified, kScoringModel, kQualificationPolicy };
+enum class ConfigKind : int8_t {
+  kUnspecified,
+  kScoringModel,
+  kQualificationPolicy,
+  kRoutingRule,
+  kHandoffPolicy
+};
 enum class RevisionState : int8_t { kUnspecified, kDraft, kActive, kRetired, kArchived };
 enum class Weekday : int8_t {
   kUnspecified,

@@ -124,6 +124,11 @@ std::string TextIn(const ValueMap& map, const std::string& key) {
 std::string RoutingRule::name() const { return Concat("routingRules/", id); }
 std::string RoutingRule::versioned_name() const { return Concat(name(), "@", revision); }
 
+const FilterSchema& RoutingFilterSchema() {
+  static const auto* const kSchema = new FilterSchema(SchemaOf<Lead>());
+  return *kSchema;
+}
+
 bool IsOpen(Stage stage) {
   return stage == Stage::kLead || stage == Stage::kProspect || stage == Stage::kOpportunity;
 }

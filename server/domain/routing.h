@@ -21,6 +21,7 @@
 #include "server/domain/enums.h"
 #include "server/domain/event.h"
 #include "server/domain/filter.h"
+#include "server/domain/filter_schema.h"
 #include "server/domain/lead.h"
 
 namespace relais::domain {
@@ -41,6 +42,16 @@ struct RoutingRule {
 
   std::string name() const;            // "routingRules/{id}"
   std::string versioned_name() const;  // "routingRules/{id}@{revision}"
+};
+
+// What a routing filter may name.
+const FilterSchema& RoutingFilterSchema();
+
+// A revision of a rule as it is kept. Its etag is made of the rule's revision.
+struct StoredRoutingRule {
+  RoutingRule rule;
+  bool archived = false;
+  Timestamp create_time;
 };
 
 // Whose turn it is, by rule and user: what somebody was given too little (positive) or too much

@@ -78,6 +78,7 @@ LeadService::LeadService(const Edge& edge) : Endpoint(edge, "relais.v1.LeadServi
   Unary("ListLeadTransitions", &LeadService::ListLeadTransitions);
   Unary("ListLeadChanges", &LeadService::ListLeadChanges);
   Unary("AssignLead", &LeadService::AssignLead);
+  Unary("BatchAssignLeads", &LeadService::BatchAssignLeads);
 }
 
 absl::Status LeadService::CaptureLead(Reply<v1::CaptureLeadResponse>& reply,
@@ -301,6 +302,28 @@ absl::Status LeadService::ListLeadChanges(Reply<v1::ListLeadChangesResponse>& re
 absl::Status LeadService::AssignLead(Reply<v1::Lead>& reply, const v1::AssignLeadRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseAssignLead(request, reply.decoding()));
   return Keep(reply, std::move(parsed));
+}
+
+absl::Status LeadService::BatchAssignLeads(Reply<v1::BatchAssignLeadsResponse>& reply,
+                                           const v1::BatchAssignLeadsRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseBatchAssignLeads(request, reply.decoding()));
+  int units = request.requests_size();
+  return Keep(
+      reply, std::move(parsed),
+      [id = reply.exchange().id()](
+          const std::vector<absl::StatusOr<commands::Result<domain::Lead>>>& results,
+          v1::BatchAssignLeadsResponse& out) {
+        for (const auto& result : results) {
+          auto* item = out.add_results();
+          if (result.ok()) {
+            item->set_lead(domain::NameOf(result->value.id));
+            item->set_owner(result->value.owner);
+            item->set_replayed(result->replayed);
+          }
+          *item->mutable_status() = convert::ToRpcStatus(result.status(), id);
+        }
+      },
+      units);
 }
 
 }  // namespace relais::services

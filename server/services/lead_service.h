@@ -35,6 +35,8 @@ class LeadService final : public Endpoint {
   absl::Status ListLeadChanges(Reply<v1::ListLeadChangesResponse>& reply,
                                const v1::ListLeadChangesRequest& request);
   absl::Status AssignLead(Reply<v1::Lead>& reply, const v1::AssignLeadRequest& request);
+  absl::Status BatchAssignLeads(Reply<v1::BatchAssignLeadsResponse>& reply,
+                                const v1::BatchAssignLeadsRequest& request);
 };
 
 }  // namespace relais::services

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/domain/documents.h"
 #include "server/services/named.h"
 #include "server/services/past.h"
 
@@ -19,6 +20,12 @@ absl::Status EncodePresentScore(storage::ReadTxn& txn, const domain::LeadId& id,
   convert::Encode(domain::Evaluate(model, lead, state, txn.now()), id, model.model(), txn.now(),
                   &out);
   return absl::OkStatus();
+}
+
+absl::StatusOr<domain::StoredRoutingRule> StoredRuleOf(const domain::ConfigDocument& document) {
+  ASSIGN_OR_RETURN(domain::RoutingRule rule, domain::RoutingRuleOf(document));
+  return domain::StoredRoutingRule{
+      std::move(rule), document.state == domain::RevisionState::kArchived, document.create_time};
 }
 
 }  // namespace
@@ -42,6 +49,14 @@ QualificationService::QualificationService(const Edge& edge)
   Unary("ReassignHandoff", &QualificationService::ReassignHandoff);
   Unary("GetHandoff", &QualificationService::GetHandoff);
   Unary("ListHandoffs", &QualificationService::ListHandoffs);
+  Unary("CreateRoutingRule", &QualificationService::CreateRoutingRule);
+  Unary("UpdateRoutingRule", &QualificationService::UpdateRoutingRule);
+  Unary("ArchiveRoutingRule", &QualificationService::ArchiveRoutingRule);
+  Unary("GetRoutingRule", &QualificationService::GetRoutingRule);
+  Unary("ListRoutingRules", &QualificationService::ListRoutingRules);
+  Unary("UpdateHandoffPolicy", &QualificationService::UpdateHandoffPolicy);
+  Unary("GetHandoffPolicy", &QualificationService::GetHandoffPolicy);
+  Unary("ListHandoffPolicies", &QualificationService::ListHandoffPolicies);
 }
 
 absl::Status QualificationService::AssessLead(Reply<v1::Assessment>& reply,
@@ -200,6 +215,101 @@ absl::Status QualificationService::ListHandoffs(Reply<v1::ListHandoffsResponse>&
   ASSIGN_OR_RETURN(convert::ListPage page, convert::ParseListHandoffs(request, reply.decoding()));
   return List(reply, std::move(page), &storage::ReadTxn::ListHandoffs,
               [](v1::ListHandoffsResponse& out) { return out.mutable_handoffs(); });
+}
+
+absl::Status QualificationService::CreateRoutingRule(Reply<v1::RoutingRule>& reply,
+                                                     const v1::CreateRoutingRuleRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateRoutingRule(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::UpdateRoutingRule(Reply<v1::RoutingRule>& reply,
+                                                     const v1::UpdateRoutingRuleRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateRoutingRule(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::ArchiveRoutingRule(
+    Reply<v1::RoutingRule>& reply, const v1::ArchiveRoutingRuleRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseArchiveRoutingRule(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::UpdateHandoffPolicy(
+    Reply<v1::HandoffPolicy>& reply, const v1::UpdateHandoffPolicyRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateHandoffPolicy(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::GetRoutingRule(Reply<v1::RoutingRule>& reply,
+                                                  const v1::GetRoutingRuleRequest& request) {
+  ASSIGN_OR_RETURN(domain::ConfigName name,
+                   convert::ParseGetRoutingRule(request, reply.decoding()));
+  return Read(
+      reply,
+      [name, full = request.name()](storage::ReadTxn& txn, v1::RoutingRule& out) -> absl::Status {
+        ASSIGN_OR_RETURN(domain::ConfigDocuments documents,
+                         txn.Configurations(domain::ConfigKind::kRoutingRule));
+        const domain::ConfigDocument* found =
+            domain::FindDocument(documents, name.name, name.version);
+        if (found == nullptr) return domain::NotFound("RoutingRule", full);
+        ASSIGN_OR_RETURN(domain::StoredRoutingRule rule, StoredRuleOf(*found));
+        convert::Encode(rule, &out);
+        return absl::OkStatus();
+      });
+}
+
+absl::Status QualificationService::ListRoutingRules(Reply<v1::ListRoutingRulesResponse>& reply,
+                                                    const v1::ListRoutingRulesRequest& request) {
+  ASSIGN_OR_RETURN(convert::NamePage page,
+                   convert::ParseListRoutingRules(request, reply.decoding()));
+  return Read(
+      reply,
+      [&reply, page](storage::ReadTxn& txn, v1::ListRoutingRulesResponse& out) -> absl::Status {
+        ASSIGN_OR_RETURN(domain::ConfigDocuments documents,
+                         txn.Configurations(domain::ConfigKind::kRoutingRule));
+        // The latest of each: they are ordered by name and version.
+        std::vector<domain::StoredRoutingRule> rules;
+        for (size_t i = 0; i < documents.size(); ++i) {
+          if (i + 1 < documents.size() && documents[i + 1].name == documents[i].name) continue;
+          ASSIGN_OR_RETURN(domain::StoredRoutingRule rule, StoredRuleOf(documents[i]));
+          rules.push_back(std::move(rule));
+        }
+        std::vector<Named<domain::StoredRoutingRule>> all;
+        for (const domain::StoredRoutingRule& rule : rules) {
+          all.push_back({rule.rule.name(), &rule});
+        }
+        FillNamePage(reply, page, all, *out.mutable_routing_rules(), out);
+        return absl::OkStatus();
+      });
+}
+
+absl::Status QualificationService::GetHandoffPolicy(Reply<v1::HandoffPolicy>& reply,
+                                                    const v1::GetHandoffPolicyRequest& request) {
+  ASSIGN_OR_RETURN(std::string name, convert::ParseGetHandoffPolicy(request, reply.decoding()));
+  return Read(reply, [name](storage::ReadTxn& txn, v1::HandoffPolicy& out) -> absl::Status {
+    const domain::HandoffPolicy* found = txn.config().FindHandoffPolicy(name);
+    if (found == nullptr) return domain::NotFound("HandoffPolicy", name);
+    convert::Encode(*found, &out);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status QualificationService::ListHandoffPolicies(
+    Reply<v1::ListHandoffPoliciesResponse>& reply, const v1::ListHandoffPoliciesRequest& request) {
+  ASSIGN_OR_RETURN(convert::NamePage page,
+                   convert::ParseListHandoffPolicies(request, reply.decoding()));
+  return Read(
+      reply,
+      [&reply, page](storage::ReadTxn& txn, v1::ListHandoffPoliciesResponse& out) -> absl::Status {
+        std::vector<Named<domain::HandoffPolicy>> all;
+        for (domain::Market market : {domain::Market::kB2b, domain::Market::kB2c}) {
+          const domain::HandoffPolicy& policy = txn.config().handoff_policy(market);
+          all.push_back({policy.name(), &policy});
+        }
+        FillNamePage(reply, page, all, *out.mutable_handoff_policies(), out);
+        return absl::OkStatus();
+      });
 }
 
 }  // namespace relais::services

@@ -36,6 +36,22 @@ class QualificationService final : public Endpoint {
   absl::Status GetHandoff(Reply<v1::Handoff>& reply, const v1::GetHandoffRequest& request);
   absl::Status ListHandoffs(Reply<v1::ListHandoffsResponse>& reply,
                             const v1::ListHandoffsRequest& request);
+  absl::Status CreateRoutingRule(Reply<v1::RoutingRule>& reply,
+                                 const v1::CreateRoutingRuleRequest& request);
+  absl::Status UpdateRoutingRule(Reply<v1::RoutingRule>& reply,
+                                 const v1::UpdateRoutingRuleRequest& request);
+  absl::Status ArchiveRoutingRule(Reply<v1::RoutingRule>& reply,
+                                  const v1::ArchiveRoutingRuleRequest& request);
+  absl::Status UpdateHandoffPolicy(Reply<v1::HandoffPolicy>& reply,
+                                   const v1::UpdateHandoffPolicyRequest& request);
+  absl::Status GetRoutingRule(Reply<v1::RoutingRule>& reply,
+                              const v1::GetRoutingRuleRequest& request);
+  absl::Status ListRoutingRules(Reply<v1::ListRoutingRulesResponse>& reply,
+                                const v1::ListRoutingRulesRequest& request);
+  absl::Status GetHandoffPolicy(Reply<v1::HandoffPolicy>& reply,
+                                const v1::GetHandoffPolicyRequest& request);
+  absl::Status ListHandoffPolicies(Reply<v1::ListHandoffPoliciesResponse>& reply,
+                                   const v1::ListHandoffPoliciesRequest& request);
 };
 
 }  // namespace relais::services

@@ -98,6 +98,8 @@ inline Calls::Calls() {
   Add("ListLeadTransitions", &ParseListLeadTransitions, parent(lead));
   Add("ListLeadChanges", &ParseListLeadChanges, parent(lead));
   Add("AssignLead", &ParseAssignLead, name(lead) + "owner: '" + user + "'");
+  Add("BatchAssignLeads", &ParseBatchAssignLeads,
+      "requests {" + name(lead) + "owner: '" + user + "' }");
 
   Add("SetConsent", &ParseSetConsent,
       parent(lead) +
@@ -154,6 +156,17 @@ inline Calls::Calls() {
   Add("RejectHandoff", &ParseRejectHandoff, name(handoff) + "reason: 'too small'");
   Add("ReassignHandoff", &ParseReassignHandoff, name(handoff));
   Add("GetHandoff", &ParseGetHandoff, name(handoff));
+  Add("CreateRoutingRule", &ParseCreateRoutingRule,
+      "routing_rule_id: 'field' routing_rule { display_name: 'Field' team: '" + team +
+          "' strategy: ROUTING_STRATEGY_ROUND_ROBIN }");
+  Add("UpdateRoutingRule", &ParseUpdateRoutingRule, "routing_rule { name: 'routingRules/field' }");
+  Add("ArchiveRoutingRule", &ParseArchiveRoutingRule, name("routingRules/field"));
+  Add("GetRoutingRule", &ParseGetRoutingRule, name("routingRules/field@2"));
+  Add("ListRoutingRules", &ParseListRoutingRules, "");
+  Add("UpdateHandoffPolicy", &ParseUpdateHandoffPolicy,
+      "handoff_policy { name: 'handoffPolicies/b2b' }");
+  Add("GetHandoffPolicy", &ParseGetHandoffPolicy, name("handoffPolicies/b2b@1"));
+  Add("ListHandoffPolicies", &ParseListHandoffPolicies, "");
   Add("ListHandoffs", &ParseListHandoffs, "");
 
   const std::string by_key = "lead { external_id { system: 'crm' id: '7' } } ";

@@ -90,6 +90,7 @@ std::map<std::string, const domain::EnumNames*> DomainEnums() {
   add(domain::EnumTraits<domain::Weekday>::names());
   add(domain::EnumTraits<domain::HandoffState>::names());
   add(domain::EnumTraits<domain::HandoffTrigger>::names());
+  add(domain::EnumTraits<domain::RoutingStrategy>::names());
   add(domain::EnumTraits<domain::EventType>::names());
   return enums;
 }

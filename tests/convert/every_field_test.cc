@@ -51,6 +51,8 @@ bool IsIgnored(const std::string& call, const FieldDescriptor& field) {
         "reopen_count", "create_time", "update_time", "etag"}},
       {"User", {"name", "archived", "create_time", "update_time", "etag"}},
       {"Team", {"name", "archived", "create_time", "update_time", "etag"}},
+      {"RoutingRule", {"name", "archived", "revision", "create_time", "etag"}},
+      {"HandoffPolicy", {"name", "market", "revision", "etag"}},
       {"Calendar", {"name", "archived", "create_time", "update_time", "etag"}},
       {"Handoff",
        {"name",

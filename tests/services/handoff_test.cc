@@ -367,5 +367,177 @@ TEST_P(HandoffServiceTest, CalendarsAreKeptListedAndArchived) {
               ElementsAre("user.absences[0].end_time", "user.capacity", "user.weight"));
 }
 
+// ---- routing rules and policies ---------------------------------------------------------------
+
+v1::CreateRoutingRuleRequest RuleOf(const std::string& id, const std::string& team) {
+  v1::CreateRoutingRuleRequest request;
+  request.set_routing_rule_id(id);
+  request.mutable_routing_rule()->set_display_name("By turns");
+  request.mutable_routing_rule()->set_team(team);
+  request.mutable_routing_rule()->set_strategy(v1::ROUTING_STRATEGY_ROUND_ROBIN);
+  return request;
+}
+
+TEST_P(HandoffServiceTest, LeadsAreAssignedByTheRulesInForce) {
+  const std::string team = AddTeam("Field");
+  const std::string ana = AddUser("Ana", team).name(), ben = AddUser("Ben", team).name();
+  v1::AssignLeadRequest assign;
+  assign.set_name(server.Capture("1@example.com").name());
+  assign.set_by_rules(true);
+  EXPECT_EQ(Call(server.leads(), &v1::LeadService::Stub::AssignLead, assign).refusal().reason,
+            "NO_ROUTE");
+  auto made =
+      Call(server.qualification(), &Qualification::CreateRoutingRule, RuleOf("field", team));
+  ASSERT_TRUE(made.ok()) << made.status.error_message();
+  EXPECT_EQ(made.message.name(), "routingRules/field");
+  EXPECT_EQ(made.message.revision(), 1);
+  auto assigned = Call(server.leads(), &v1::LeadService::Stub::AssignLead, assign);
+  ASSERT_TRUE(assigned.ok()) << assigned.status.error_message();
+  EXPECT_EQ(assigned.message.owner(), ana);
+
+  v1::BatchAssignLeadsRequest batch;
+  for (int i = 0; i < 4; ++i) {
+    v1::AssignLeadRequest& item = *batch.add_requests();
+    item.set_name(server.Capture(Concat("b", i, "@example.com")).name());
+    item.set_by_rules(true);
+  }
+  batch.add_requests()->set_name("leads/01900000-0000-7000-8000-0000000000ff");
+  auto many = Call(server.leads(), &v1::LeadService::Stub::BatchAssignLeads, batch);
+  ASSERT_TRUE(many.ok()) << many.status.error_message();
+  std::vector<std::string> owners;
+  for (const auto& result : many.message.results()) owners.push_back(result.owner());
+  EXPECT_THAT(owners, ElementsAre(ben, ana, ben, ana, ""));
+  EXPECT_EQ(many.message.results(4).status().code(), grpc::StatusCode::NOT_FOUND);
+
+  // The event says who could have got it.
+  bool told = false;
+  for (const v1::Event& event : server.AllEvents()) {
+    if (event.type() != v1::EVENT_TYPE_LEAD_ASSIGNED) continue;
+    EXPECT_EQ(event.rule_version(), "routingRules/field@1");
+    for (const v1::FieldChange& change : event.changes()) {
+      if (change.path() != "routing.candidates") continue;
+      told = true;
+      EXPECT_EQ(change.new_value().list_value().values_size(), 2);
+    }
+  }
+  EXPECT_TRUE(told);
+
+  assign.set_owner(ana);
+  EXPECT_THAT(Call(server.leads(), &v1::LeadService::Stub::AssignLead, assign).refusal().fields,
+              ElementsAre("owner"));
+}
+
+TEST_P(HandoffServiceTest, RulesHaveRevisionsAndAreArchived) {
+  const std::string team = AddTeam("Field");
+  auto request = RuleOf("field", team);
+  request.set_request_id("6ba7b810-9dad-41d1-80b4-00c04fd430ca");
+  auto made = Call(server.qualification(), &Qualification::CreateRoutingRule, request);
+  ASSERT_TRUE(made.ok()) << made.status.error_message();
+  auto again = Call(server.qualification(), &Qualification::CreateRoutingRule, request);
+  EXPECT_EQ(again.trailers["relais-replayed"], "1");
+  auto taken =
+      Call(server.qualification(), &Qualification::CreateRoutingRule, RuleOf("field", team));
+  EXPECT_EQ(taken.refusal().code, grpc::StatusCode::ALREADY_EXISTS);
+
+  v1::UpdateRoutingRuleRequest update;
+  update.mutable_routing_rule()->set_name("routingRules/field");
+  update.mutable_routing_rule()->set_etag(made.message.etag());
+  update.mutable_routing_rule()->set_filter("market = B2B");
+  update.mutable_update_mask()->add_paths("filter");
+  auto updated = Call(server.qualification(), &Qualification::UpdateRoutingRule, update);
+  ASSERT_TRUE(updated.ok()) << updated.status.error_message();
+  EXPECT_EQ(updated.message.revision(), 2);
+  EXPECT_EQ(updated.message.display_name(), "By turns");
+  EXPECT_EQ(
+      Call(server.qualification(), &Qualification::UpdateRoutingRule, update).refusal().reason,
+      "ETAG_MISMATCH");
+  v1::GetRoutingRuleRequest get;
+  get.set_name("routingRules/field@1");
+  EXPECT_EQ(Call(server.qualification(), &Qualification::GetRoutingRule, get).message.filter(), "");
+  get.set_name("routingRules/field");
+  EXPECT_EQ(Call(server.qualification(), &Qualification::GetRoutingRule, get).message.filter(),
+            "market = B2B");
+
+  v1::ArchiveRoutingRuleRequest archive;
+  archive.set_name("routingRules/field");
+  EXPECT_TRUE(
+      Call(server.qualification(), &Qualification::ArchiveRoutingRule, archive).message.archived());
+  v1::AssignLeadRequest assign;
+  assign.set_name(server.Capture("1@example.com").name());
+  assign.set_by_rules(true);
+  EXPECT_EQ(Call(server.leads(), &v1::LeadService::Stub::AssignLead, assign).refusal().reason,
+            "NO_ROUTE");
+  auto listed = Call(server.qualification(), &Qualification::ListRoutingRules, {});
+  ASSERT_EQ(listed.message.routing_rules_size(), 1);
+  EXPECT_TRUE(listed.message.routing_rules(0).archived());
+
+  auto bad = RuleOf("Field", team);
+  bad.mutable_routing_rule()->clear_team();
+  bad.mutable_routing_rule()->clear_strategy();
+  EXPECT_THAT(Call(server.qualification(), &Qualification::CreateRoutingRule, bad).refusal().fields,
+              ::testing::UnorderedElementsAre("routing_rule_id", "routing_rule.strategy",
+                                              "routing_rule.users"));
+  bad = RuleOf("other", "teams/01900000-0000-7000-8000-0000000000ff");
+  EXPECT_EQ(
+      Call(server.qualification(), &Qualification::CreateRoutingRule, bad).refusal().resource_type,
+      "Team");
+  for (const char* filter : {"score >", "milestones.stage_time > now() - 7d",
+                             "count(touchpoints, kind = CALL, 30d) > 1"}) {
+    bad = RuleOf("other", team);
+    bad.mutable_routing_rule()->set_filter(filter);
+    EXPECT_EQ(Call(server.qualification(), &Qualification::CreateRoutingRule, bad).refusal().reason,
+              "INVALID_FILTER")
+        << filter;
+  }
+}
+
+TEST_P(HandoffServiceTest, ThePolicyOfAMarketSwitchesHandOversOn) {
+  const std::string team = AddTeam("Field");
+  const std::string ana = AddUser("Ana", team).name();
+  ASSERT_TRUE(
+      Call(server.qualification(), &Qualification::CreateRoutingRule, RuleOf("field", team)).ok());
+  auto policies = Call(server.qualification(), &Qualification::ListHandoffPolicies, {});
+  ASSERT_EQ(policies.message.handoff_policies_size(), 2);
+  EXPECT_EQ(policies.message.handoff_policies(0).name(), "handoffPolicies/b2b");
+  EXPECT_EQ(policies.message.handoff_policies(0).trigger(), v1::HANDOFF_TRIGGER_MANUAL);
+
+  v1::UpdateHandoffPolicyRequest update;
+  for (const char* name : {"handoffPolicies/b2b", "handoffPolicies/b2c"}) {
+    update.mutable_handoff_policy()->set_name(name);
+    update.mutable_handoff_policy()->set_trigger(v1::HANDOFF_TRIGGER_QUALIFIED);
+    update.mutable_handoff_policy()->set_response_minutes(30);
+    auto updated = Call(server.qualification(), &Qualification::UpdateHandoffPolicy, update);
+    ASSERT_TRUE(updated.ok()) << updated.status.error_message();
+    EXPECT_EQ(updated.message.revision(), 2);
+    EXPECT_EQ(updated.message.max_escalations(), 3);
+  }
+  const std::string lead = Prospect("auto@example.com");
+  ASSERT_TRUE(server.server().handoff_reactor().Drain().ok());
+  auto list = Call(server.qualification(), &Qualification::ListHandoffs, {});
+  ASSERT_EQ(list.message.handoffs_size(), 1);
+  EXPECT_EQ(list.message.handoffs(0).owner(), ana);
+  EXPECT_EQ(list.message.handoffs(0).trigger(), v1::HANDOFF_TRIGGER_QUALIFIED);
+  EXPECT_EQ(Micros(list.message.handoffs(0).due_time()), kStart.micros + kHour / 2);
+  EXPECT_EQ(server.GetLead(lead).message.owner(), ana);
+
+  v1::GetHandoffPolicyRequest get;
+  get.set_name("handoffPolicies/b2b@1");
+  EXPECT_EQ(Call(server.qualification(), &Qualification::GetHandoffPolicy, get)
+                .message.response_minutes(),
+            240);
+  get.set_name("handoffPolicies/other");
+  EXPECT_EQ(Call(server.qualification(), &Qualification::GetHandoffPolicy, get).refusal().code,
+            grpc::StatusCode::NOT_FOUND);
+  update.mutable_handoff_policy()->set_etag("1");
+  EXPECT_EQ(
+      Call(server.qualification(), &Qualification::UpdateHandoffPolicy, update).refusal().reason,
+      "ETAG_MISMATCH");
+  update.mutable_handoff_policy()->set_max_escalations(21);
+  update.mutable_handoff_policy()->set_response_minutes(-1);
+  EXPECT_THAT(
+      Call(server.qualification(), &Qualification::UpdateHandoffPolicy, update).refusal().fields,
+      ElementsAre("handoff_policy.response_minutes", "handoff_policy.max_escalations"));
+}
+
 }  // namespace
 }  // namespace relais::testing

@@ -335,5 +335,130 @@ TEST_P(ReactionsTest, WithNobodyLeftToAskItExpires) {
   EXPECT_EQ(Handoffs()[0].escalation_count, 0);
 }
 
+// ---- routing ----------------------------------------------------------------------------------
+
+class RoutingTest : public ReactionsTest {
+ protected:
+  RoutingTest() { Use(HandoffTrigger::kManual); }
+
+  static commands::AssignLeadCommand ByRules(const domain::LeadId& lead) {
+    commands::AssignLeadCommand command;
+    command.lead = lead;
+    command.by_rules = true;
+    return command;
+  }
+  domain::LeadId Captured(int number) {
+    return store_->Run(CaptureOf(Concat("r", number, "@example.com")))->value.lead.id;
+  }
+  // Every assignment that the log tells of, made again from what it says.
+  void ExpectReplayable() {
+    for (const domain::Event& event : store_->AllEvents()) {
+      if (event.type != domain::EventType::kLeadAssigned) continue;
+      auto decision = domain::DecisionIn(event.changes);
+      ASSERT_TRUE(decision.has_value());
+      auto chosen = domain::Choose(decision->strategy, decision->candidates);
+      ASSERT_TRUE(chosen.has_value());
+      EXPECT_EQ(decision->candidates[*chosen].user, decision->owner);
+      EXPECT_EQ(decision->rule, event.rule_version);
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, RoutingTest,
+                         ::testing::Values(Engine::kSqlite, Engine::kPostgres), EngineName);
+
+TEST_P(RoutingTest, SixtyFourConcurrentAssignersOnTwoServersAreFairWithinOne) {
+  constexpr int kAssigners = 64, kRounds = 5, kUsers = 7;
+  std::vector<std::string> users;
+  for (int i = 0; i < kUsers; ++i) users.push_back(AddUser(Concat("User ", i)));
+  std::vector<domain::LeadId> leads;
+  for (int i = 0; i < kAssigners * kRounds; ++i) leads.push_back(Captured(i));
+  // SQLite serves one server.
+  std::unique_ptr<TestStore> second = GetParam() == Engine::kPostgres ? Open() : nullptr;
+  std::vector<std::thread> assigners;
+  for (int a = 0; a < kAssigners; ++a) {
+    assigners.emplace_back([&, a] {
+      TestStore& store = a % 2 == 1 && second != nullptr ? *second : *store_;
+      for (int r = 0; r < kRounds; ++r) {
+        auto assigned = store.Run(ByRules(leads[static_cast<size_t>(a * kRounds + r)]));
+        EXPECT_TRUE(assigned.ok()) << assigned.status();
+      }
+    });
+  }
+  for (std::thread& assigner : assigners) assigner.join();
+  std::map<std::string, int> got;
+  for (const domain::LeadId& lead : leads) ++got[store_->GetLead(lead)->owner];
+  ASSERT_THAT(got, SizeIs(kUsers));
+  const double share = static_cast<double>(leads.size()) / kUsers;
+  for (const auto& [user, count] : got) EXPECT_LT(std::abs(count - share), 1.0) << user;
+  ExpectReplayable();
+}
+
+TEST_P(RoutingTest, ABatchIsDealtLikeSingleAssignments) {
+  std::vector<std::string> users;
+  for (int i = 0; i < 3; ++i) users.push_back(AddUser(Concat("User ", i)));
+  commands::BatchAssignCommand batch;
+  for (int i = 0; i < 30; ++i) batch.items.push_back(ByRules(Captured(i)));
+  batch.items.push_back(ByRules(domain::LeadId("01900000-0000-7000-8000-0000000000ff")));
+  auto results = store_->Run(batch);
+  ASSERT_THAT(results, SizeIs(31));
+  EXPECT_EQ(results[30].status().code(), absl::StatusCode::kNotFound);
+  std::map<std::string, int> got;
+  for (int i = 0; i < 30; ++i) ++got[results[static_cast<size_t>(i)]->value.owner];
+  for (const std::string& user : users) EXPECT_EQ(got[user], 10);
+  ExpectReplayable();
+}
+
+TEST_P(RoutingTest, OpenLeadsAreCountedThroughAllTheyGoThrough) {
+  config_.routing_rules[0].strategy = domain::RoutingStrategy::kLeastLoaded;
+  store_.reset();
+  store_ = Open();
+  const std::string ana = AddUser("Ana"), ben = AddUser("Ben");
+  std::map<std::string, int> open;
+  auto assign = [&](const domain::LeadId& lead) {
+    const std::string owner = store_->Run(ByRules(lead))->value.owner;
+    ++open[owner];
+    return owner;
+  };
+  std::vector<domain::LeadId> leads;
+  for (int i = 0; i < 4; ++i) {
+    leads.push_back(Captured(i));
+    assign(leads.back());
+  }
+  EXPECT_EQ(open[ana], 2);
+  EXPECT_EQ(open[ben], 2);
+  // Ana's leave the way: the next two are hers.
+  for (const domain::LeadId& lead : leads) {
+    if (store_->GetLead(lead)->owner != ana) continue;
+    ASSERT_TRUE(
+        store_
+            ->Run(commands::LeadStepCommand{
+                .step = commands::LeadStep::kDisqualify, .lead = lead, .reason = "no budget"})
+            .ok());
+  }
+  EXPECT_EQ(assign(Captured(10)), ana);
+  EXPECT_EQ(assign(Captured(11)), ana);
+  // One of Ben's goes to Ana by hand, in the same way.
+  commands::AssignLeadCommand by_hand;
+  by_hand.owner = domain::ParseName<domain::UserTag>(ana);
+  for (const domain::LeadId& lead : leads) {
+    if (store_->GetLead(lead)->owner == ben) by_hand.lead = lead;
+  }
+  ASSERT_TRUE(store_->Run(by_hand).ok());
+  EXPECT_EQ(assign(Captured(12)), ben);
+}
+
+TEST_P(RoutingTest, WhoIsFullGetsNothingMore) {
+  const std::string ana = AddUser("Ana");
+  commands::SaveUserCommand full;
+  full.user = domain::ParseName<domain::UserTag>(ana);
+  full.values.capacity = 1;
+  full.paths = {"capacity"};
+  ASSERT_TRUE(store_->Run(full).ok());
+  EXPECT_EQ(store_->Run(ByRules(Captured(1)))->value.owner, ana);
+  auto refused = store_->Run(ByRules(Captured(2)));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(domain::FaultOf(refused.status())->reason, "NO_ROUTE");
+}
+
 }  // namespace
 }  // namespace relais::testing
