@@ -100,7 +100,8 @@ bool IsFree(const FieldDescriptor& field) {
 
 // What is opaque or has a position of its own is refused without being repeated.
 bool IsNeverShown(const std::string& field) {
-  return field == "page_token" || field == "resume_token" || field == "filter";
+  return field == "page_token" || field == "resume_token" || field == "filter" ||
+         field == "routing_rule.filter";
 }
 
 class EveryField {

@@ -534,6 +534,107 @@ class Story:
         g.refused("InsightService/GetFunnel", {"breakdown": 9}, "INVALID_ARGUMENT", "INVALID_FIELD",
                   ["breakdown"])
 
+    def prospect(self, email):
+        g = self.g
+        lead = g.one("LeadService/CaptureLead", {"lead": {
+            "market": "MARKET_B2B", "person": {"emails": [{"address": email}]}}})["lead"]["name"]
+        g.one("QualificationService/AssessLead", {"parent": lead, "assessment": {"answers": BANT}})
+        g.one("QualificationService/QualifyLead", {"name": lead})
+        return lead
+
+    def calendars(self):
+        g = self.g
+        week = [{"day": f"WEEKDAY_{day}", "start": "09:00", "end": "17:00"}
+                for day in ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY")]
+        office = {"displayName": "Office", "timeZone": "Europe/Paris", "workingHours": week}
+        calendar = g.one("DirectoryService/CreateCalendar", {"calendar": office})
+        check_equal(g.one("DirectoryService/GetCalendar", {"name": calendar["name"]}), calendar,
+                    "GetCalendar")
+        self.writes_nothing("DirectoryService/CreateCalendar", {
+            "calendar": dict(office, workingHours=week + week[:1], timeZone="Europe/Atlantis")},
+            "INVALID_ARGUMENT", "INVALID_FIELD", ["calendar.time_zone"])
+        changed = g.one("DirectoryService/UpdateCalendar", {
+            "calendar": {"name": calendar["name"], "holidays": [{"date": "2026-12-25"}]},
+            "updateMask": mask("holidays")})
+        check_equal(len(changed["holidays"]), 1, "UpdateCalendar")
+        self.writes_nothing("DirectoryService/UpdateCalendar", {
+            "calendar": {"name": calendar["name"], "etag": calendar["etag"], "displayName": "x"}},
+            "ABORTED", "ETAG_MISMATCH")
+        check_equal(len(g.one("DirectoryService/ListCalendars")["calendars"]), 1, "calendars")
+        check(g.one("DirectoryService/ArchiveCalendar", {"name": calendar["name"]})["archived"],
+              "ArchiveCalendar")
+        self.writes_nothing("DirectoryService/UpdateTeam", {
+            "team": {"name": self.team, "calendar": calendar["name"]}},
+            "FAILED_PRECONDITION", "CALENDAR_ARCHIVED")
+
+    def handoffs(self):
+        g = self.g
+        lead = self.prospect("handoff@example.com")
+        self.writes_nothing("QualificationService/CreateHandoff", {"handoff": {"lead": lead}},
+                            "FAILED_PRECONDITION", "NO_ROUTE")
+        handoff = g.one("QualificationService/CreateHandoff", {
+            "handoff": {"lead": lead, "owner": self.user, "reason": "asked for a demo"}})
+        self.writes_nothing("QualificationService/CreateHandoff", {
+            "handoff": {"lead": lead, "owner": self.user}}, "FAILED_PRECONDITION", "HANDOFF_PENDING")
+        queue = g.one("QualificationService/ListHandoffs", {"filter": "state = PENDING"})["handoffs"]
+        check_equal([h["name"] for h in queue], [handoff["name"]], "the queue")
+        self.writes_nothing("QualificationService/AcceptHandoff", {
+            "name": handoff["name"], "etag": "stale"}, "ABORTED", "ETAG_MISMATCH")
+        accepted = g.one("QualificationService/AcceptHandoff", {"name": handoff["name"]})
+        check_equal(accepted["state"], "HANDOFF_STATE_ACCEPTED", "accepted")
+        check_equal(g.one("QualificationService/GetHandoff", {"name": handoff["name"]}), accepted,
+                    "GetHandoff")
+        self.writes_nothing("QualificationService/AcceptHandoff", {"name": handoff["name"]},
+                            "FAILED_PRECONDITION", "HANDOFF_CLOSED")
+
+        other = self.prospect("rejected@example.com")
+        handoff = g.one("QualificationService/CreateHandoff", {
+            "handoff": {"lead": other, "team": self.team}})
+        check_equal(handoff["owner"], self.user, "the one member of the team")
+        self.writes_nothing("QualificationService/ReassignHandoff", {
+            "name": handoff["name"], "owner": self.archived}, "FAILED_PRECONDITION", "USER_ARCHIVED")
+        moved = g.one("QualificationService/ReassignHandoff", {
+            "name": handoff["name"], "owner": self.user})
+        check_equal(moved["reassignmentCount"], "1", "reassigned")
+        self.writes_nothing("QualificationService/RejectHandoff", {"name": handoff["name"]},
+                            "INVALID_ARGUMENT", "INVALID_FIELD", ["reason"])
+        g.one("QualificationService/RejectHandoff", {"name": handoff["name"], "reason": "too small"})
+        check_equal(g.one("LeadService/GetLead", {"name": other})["stage"], "STAGE_LEAD", "returned")
+
+    def routing(self):
+        g = self.g
+        rule = {"displayName": "Everybody", "team": self.team, "strategy": "ROUTING_STRATEGY_LEAST_LOADED"}
+        made = g.one("QualificationService/CreateRoutingRule", {
+            "routingRule": rule, "routingRuleId": "everybody"})
+        self.writes_nothing("QualificationService/CreateRoutingRule", {
+            "routingRule": rule, "routingRuleId": "everybody"}, "ALREADY_EXISTS", "ALREADY_EXISTS")
+        self.writes_nothing("QualificationService/CreateRoutingRule", {
+            "routingRule": dict(rule, filter="score >"), "routingRuleId": "other"},
+            "INVALID_ARGUMENT", "INVALID_FILTER")
+        assigned = g.one("LeadService/BatchAssignLeads", {
+            "requests": [{"name": self.second, "byRules": True}, {"name": NOBODY, "byRules": True}]})
+        check_equal([r.get("owner") for r in assigned["results"]], [self.user, None], "owners")
+        changed = g.one("QualificationService/UpdateRoutingRule", {
+            "routingRule": {"name": made["name"], "position": 5}, "updateMask": mask("position")})
+        check_equal(changed["revision"], "2", "the next revision")
+        check_equal(g.one("QualificationService/GetRoutingRule", {"name": made["name"]}), changed,
+                    "GetRoutingRule")
+        g.one("QualificationService/ArchiveRoutingRule", {"name": made["name"]})
+        check(g.one("QualificationService/ListRoutingRules")["routingRules"][0]["archived"], "archived")
+        self.writes_nothing("LeadService/AssignLead", {"name": self.second, "byRules": True},
+                            "FAILED_PRECONDITION", "NO_ROUTE")
+        policies = g.one("QualificationService/ListHandoffPolicies")["handoffPolicies"]
+        check_equal([p["name"] for p in policies], ["handoffPolicies/b2b", "handoffPolicies/b2c"],
+                    "policies")
+        changed = g.one("QualificationService/UpdateHandoffPolicy", {
+            "handoffPolicy": {"name": "handoffPolicies/b2b", "responseMinutes": 30},
+            "updateMask": mask("response_minutes")})
+        check_equal(g.one("QualificationService/GetHandoffPolicy", {"name": "handoffPolicies/b2b"}),
+                    changed, "GetHandoffPolicy")
+        self.writes_nothing("QualificationService/UpdateHandoffPolicy", {
+            "handoffPolicy": {"name": "handoffPolicies/b2b", "maxEscalations": 99}},
+            "INVALID_ARGUMENT", "INVALID_FIELD", ["handoff_policy.max_escalations"])
+
     def everything_was_called(self):
         g = self.g
         for service in SERVICES:
@@ -547,7 +648,7 @@ class Story:
         for story in (self.reflection, self.health, self.directory, self.capture, self.bad_captures,
                       self.leads, self.search, self.touchpoints, self.consents, self.qualification,
                       self.scores, self.opportunities, self.imports, self.operations, self.feed,
-                      self.funnel, self.everything_was_called):
+                      self.funnel, self.calendars, self.handoffs, self.routing, self.everything_was_called):
             with self.suite.case(f"{engine}: {story.__name__}"):
                 story()
 
