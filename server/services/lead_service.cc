@@ -307,23 +307,20 @@ absl::Status LeadService::AssignLead(Reply<v1::Lead>& reply, const v1::AssignLea
 absl::Status LeadService::BatchAssignLeads(Reply<v1::BatchAssignLeadsResponse>& reply,
                                            const v1::BatchAssignLeadsRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseBatchAssignLeads(request, reply.decoding()));
-  int units = request.requests_size();
-  return Keep(
-      reply, std::move(parsed),
-      [id = reply.exchange().id()](
-          const std::vector<absl::StatusOr<commands::Result<domain::Lead>>>& results,
-          v1::BatchAssignLeadsResponse& out) {
-        for (const auto& result : results) {
-          auto* item = out.add_results();
-          if (result.ok()) {
-            item->set_lead(domain::NameOf(result->value.id));
-            item->set_owner(result->value.owner);
-            item->set_replayed(result->replayed);
-          }
-          *item->mutable_status() = convert::ToRpcStatus(result.status(), id);
-        }
-      },
-      units);
+  return KeepItems(reply, std::move(parsed),
+                   [id = reply.exchange().id()](
+                       const std::vector<absl::StatusOr<commands::Result<domain::Lead>>>& results,
+                       v1::BatchAssignLeadsResponse& out) {
+                     for (const auto& result : results) {
+                       auto* item = out.add_results();
+                       if (result.ok()) {
+                         item->set_lead(domain::NameOf(result->value.id));
+                         item->set_owner(result->value.owner);
+                         item->set_replayed(result->replayed);
+                       }
+                       *item->mutable_status() = convert::ToRpcStatus(result.status(), id);
+                     }
+                   });
 }
 
 }  // namespace relais::services
