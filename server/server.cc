@@ -182,10 +182,14 @@ absl::Status Server::Listen(const std::vector<runtime::Address>& addresses) {
   reactions.owner = call_ids_.NewId();
   handoff_reactor_ = std::make_unique<workers::Reactor>(
       *store_, clock_, metrics_, std::make_unique<workers::HandoffReaction>(), reactions);
+  segment_reactor_ = std::make_unique<workers::Reactor>(
+      *store_, clock_, metrics_,
+      std::make_unique<workers::SegmentReaction>(*store_, clock_, reactions.tenant), reactions);
   handoff_clock_ =
       std::make_unique<workers::HandoffClock>(*store_, clock_, domain::TenantId(kTenant));
   if (parts_.reactions_run) {
     handoff_reactor_->Start();
+    segment_reactor_->Start();
     handoff_clock_->Start();
   }
   sweeper_ = std::make_unique<workers::Sweeper>(*store_, domain::TenantId(kTenant));
@@ -243,6 +247,7 @@ void Server::Shutdown() {
   if (search_index_ != nullptr) search_index_->Stop();
   if (handoff_clock_ != nullptr) handoff_clock_->Stop();
   if (handoff_reactor_ != nullptr) handoff_reactor_->Stop();
+  if (segment_reactor_ != nullptr) segment_reactor_->Stop();
   if (sweeper_ != nullptr) sweeper_->Stop();
   if (feed_ != nullptr) feed_->Stop();
   if (store_ != nullptr) store_->Stop();

@@ -26,6 +26,7 @@
 #include "server/workers/handoffs.h"
 #include "server/workers/reactor.h"
 #include "server/workers/search_index.h"
+#include "server/workers/segments.h"
 #include "server/workers/sweeper.h"
 #include "storage/store.h"
 
@@ -67,6 +68,7 @@ class Server {
   runtime::Metrics& metrics() { return metrics_; }
   workers::SearchIndex& search_index() { return *search_index_; }
   workers::Reactor& handoff_reactor() { return *handoff_reactor_; }
+  workers::Reactor& segment_reactor() { return *segment_reactor_; }
   workers::HandoffClock& handoff_clock() { return *handoff_clock_; }
 
  private:
@@ -93,7 +95,7 @@ class Server {
   std::unique_ptr<services::Edge> edge_;
   std::vector<std::unique_ptr<services::Endpoint>> endpoints_;
   std::unique_ptr<workers::SearchIndex> search_index_;
-  std::unique_ptr<workers::Reactor> handoff_reactor_;
+  std::unique_ptr<workers::Reactor> handoff_reactor_, segment_reactor_;
   std::unique_ptr<workers::HandoffClock> handoff_clock_;
   std::unique_ptr<workers::Sweeper> sweeper_;
   std::vector<int> ports_;

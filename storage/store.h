@@ -55,6 +55,7 @@
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
 #include "server/domain/routing.h"
+#include "server/domain/segment.h"
 #include "server/domain/value.h"
 
 namespace relais::storage {
@@ -105,6 +106,9 @@ class Keys {
   Keys& Calendar(const domain::CalendarId& id);
   // A hand-off and its lead.
   Keys& Handoff(const domain::HandoffId& id, uint32_t plan = kLeadOnly);
+  Keys& Segment(const domain::SegmentId& id);
+  // Whether a lead is a member of a segment; neither is loaded.
+  Keys& SegmentMember(const domain::SegmentId& segment, const domain::LeadId& lead);
   // Everybody who may be given something: all users that are not archived with the number of their
   // open leads, all teams, all calendars. Not locked: they are read, not changed.
   Keys& Directory();
@@ -124,7 +128,8 @@ class Keys {
   std::map<std::pair<std::string, std::string>, uint32_t> opportunity_keys;
   std::vector<std::pair<std::string, std::string>> touchpoint_keys;
   std::vector<std::string> touchpoints, consents, users, teams, imports, operations, requests;
-  std::vector<std::string> calendars, reactions;
+  std::vector<std::string> calendars, reactions, segments;
+  std::vector<std::pair<std::string, std::string>> segment_members;
   std::map<std::string, uint32_t> handoffs;
   std::vector<std::pair<std::string, std::string>> user_keys, team_keys;
   std::vector<domain::ConfigKind> configurations;
@@ -178,6 +183,9 @@ class WriteTxn {
   virtual absl::StatusOr<const RequestRecord*> FindRequest(const std::string& request_id) = 0;
   virtual absl::StatusOr<const domain::Calendar*> FindCalendar(const domain::CalendarId& id) = 0;
   virtual absl::StatusOr<const domain::Handoff*> FindHandoff(const domain::HandoffId& id) = 0;
+  virtual absl::StatusOr<const domain::Segment*> FindSegment(const domain::SegmentId& id) = 0;
+  virtual absl::StatusOr<bool> IsSegmentMember(const domain::SegmentId& segment,
+                                               const domain::LeadId& lead) = 0;
   // Null for a reader that has never kept anything.
   virtual absl::StatusOr<const ReactionState*> FindReaction(const std::string& name) = 0;
 
@@ -224,6 +232,11 @@ class WriteTxn {
   virtual absl::Status Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) = 0;
   virtual absl::Status Keep(domain::Calendar& calendar, const domain::EventDraft& draft) = 0;
   virtual absl::Status Keep(domain::Handoff& handoff, const domain::EventDraft& draft) = 0;
+  virtual absl::Status Keep(domain::Segment& segment, const domain::EventDraft& draft) = 0;
+  // Makes a lead a member or takes it out; what it is already writes nothing. `told`: with an event
+  // SEGMENT_ENTERED or SEGMENT_EXITED, whose subject is the segment.
+  virtual absl::Status KeepSegmentMember(const domain::SegmentId& segment,
+                                         const domain::LeadId& lead, bool member, bool told) = 0;
   // Append-only entities.
   virtual absl::Status Keep(const domain::Touchpoint& touchpoint,
                             const domain::EventDraft& draft) = 0;
@@ -271,13 +284,28 @@ struct Cursor {
   std::string id;
 };
 struct ListQuery {
-  std::optional<domain::LeadId> parent;  // children of this lead only
+  std::optional<domain::LeadId> parent;      // children of this lead only
+  std::optional<domain::SegmentId> segment;  // of leads: members of it only
   std::optional<domain::Filter> filter;
   std::string order_path = "create_time";  // a field of the entity; closed lists in services
   bool descending = false;
   int limit = 50;  // at least 1
   std::optional<Cursor> after;
   domain::Timestamp now;  // for now() in filters
+};
+
+// What a segment's members are compared with.
+struct SegmentQuery {
+  domain::SegmentId segment;
+  std::optional<domain::Filter> filter;  // nullopt: every lead
+  std::vector<domain::LeadId> leads;     // these alone; empty: all
+  std::string after;                     // ids greater than this one, where `leads` is empty
+  int limit = 1000;
+  domain::Timestamp now;
+};
+struct SegmentDifference {
+  domain::LeadId lead;
+  bool enters = false;  // else it leaves
 };
 
 struct FeedHead {
@@ -354,6 +382,8 @@ class ReadTxn {
       const domain::CalendarId& id) = 0;
   virtual absl::StatusOr<std::optional<domain::Handoff>> GetHandoff(
       const domain::HandoffId& id) = 0;
+  virtual absl::StatusOr<std::optional<domain::Segment>> GetSegment(
+      const domain::SegmentId& id) = 0;
 
   virtual absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(
@@ -369,7 +399,14 @@ class ReadTxn {
   virtual absl::StatusOr<std::vector<domain::Operation>> ListOperations(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Calendar>> ListCalendars(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Handoff>> ListHandoffs(const ListQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<domain::Segment>> ListSegments(const ListQuery& query) = 0;
 
+  // Leads that the filter selects and that are no members, and the reverse, by id.
+  virtual absl::StatusOr<std::vector<SegmentDifference>> CompareSegment(
+      const SegmentQuery& query) = 0;
+  // In the order asked.
+  virtual absl::StatusOr<std::vector<int64_t>> CountSegmentMembers(
+      absl::Span<const domain::SegmentId> ids) = 0;
   // Pending hand-offs whose due time is `now` or earlier, the longest overdue first.
   virtual absl::StatusOr<std::vector<domain::HandoffId>> OverdueHandoffs(domain::Timestamp now,
                                                                          int limit) = 0;

@@ -27,6 +27,7 @@
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
 #include "server/domain/routing.h"
+#include "server/domain/segment.h"
 #include "server/domain/value.h"
 #include "storage/store.h"
 
@@ -193,6 +194,26 @@ struct SaveHandoffPolicyCommand {
 storage::Keys KeysOf(const SaveHandoffPolicyCommand& command);
 absl::StatusOr<Result<domain::HandoffPolicy>> Run(storage::WriteTxn& tx,
                                                   const SaveHandoffPolicyCommand& command);
+
+struct SaveSegmentCommand {  // create when `segment` is absent, else update the given paths
+  Once once;
+  std::optional<domain::SegmentId> segment;
+  std::string etag;
+  domain::Segment values;  // time_dependent goes with the filter
+  std::vector<std::string> paths;
+};
+storage::Keys KeysOf(const SaveSegmentCommand& command);
+absl::StatusOr<Result<domain::Segment>> Run(storage::WriteTxn& tx,
+                                            const SaveSegmentCommand& command);
+
+struct ArchiveSegmentCommand {
+  Once once;
+  domain::SegmentId segment;
+  std::string etag;
+};
+storage::Keys KeysOf(const ArchiveSegmentCommand& command);
+absl::StatusOr<Result<domain::Segment>> Run(storage::WriteTxn& tx,
+                                            const ArchiveSegmentCommand& command);
 
 // What the server does by itself. Each is done once for its request id, and does nothing where
 // nothing is to be done any more.

@@ -169,6 +169,22 @@ absl::StatusOr<Parsed<commands::SaveHandoffPolicyCommand>> ParseUpdateHandoffPol
 absl::StatusOr<std::string> ParseGetHandoffPolicy(const v1::GetHandoffPolicyRequest& request,
                                                   const DecodeContext& context);
 
+absl::StatusOr<Parsed<commands::SaveSegmentCommand>> ParseCreateSegment(
+    const v1::CreateSegmentRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::SaveSegmentCommand>> ParseUpdateSegment(
+    const v1::UpdateSegmentRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::ArchiveSegmentCommand>> ParseArchiveSegment(
+    const v1::ArchiveSegmentRequest& request, const DecodeContext& context);
+absl::StatusOr<domain::SegmentId> ParseGetSegment(const v1::GetSegmentRequest& request,
+                                                  const DecodeContext& context);
+absl::StatusOr<ListPage> ParseListSegments(const v1::ListSegmentsRequest& request,
+                                           const DecodeContext& context);
+absl::StatusOr<ListPage> ParseListSegmentLeads(const v1::ListSegmentLeadsRequest& request,
+                                               const DecodeContext& context);
+// Empty: all that are not archived.
+absl::StatusOr<std::vector<domain::SegmentId>> ParseCountSegments(
+    const v1::CountSegmentsRequest& request, const DecodeContext& context);
+
 // Names of configuration, as Config::FindPolicy, FindModel and FindPipeline take them.
 absl::StatusOr<std::string> ParseGetQualificationPolicy(
     const v1::GetQualificationPolicyRequest& request, const DecodeContext& context);

@@ -23,6 +23,7 @@
 #include "relais/v1/opportunity.pb.h"
 #include "relais/v1/qualification_service.pb.h"
 #include "relais/v1/routing.pb.h"
+#include "relais/v1/segment.pb.h"
 #include "server/commands/commands.h"
 #include "server/domain/criteria.h"
 #include "server/domain/directory.h"
@@ -54,6 +55,7 @@ void Encode(const domain::User& in, v1::User* out);
 void Encode(const domain::Team& in, v1::Team* out);
 void Encode(const domain::Calendar& in, v1::Calendar* out);
 void Encode(const domain::Handoff& in, v1::Handoff* out);
+void Encode(const domain::Segment& in, v1::Segment* out);
 void Encode(const domain::StoredRoutingRule& in, v1::RoutingRule* out);
 void Encode(const domain::HandoffPolicy& in, v1::HandoffPolicy* out);
 void Encode(const domain::Import& in, v1::Import* out);
@@ -100,6 +102,7 @@ RELAIS_PROTO_OF(User);
 RELAIS_PROTO_OF(Team);
 RELAIS_PROTO_OF(Calendar);
 RELAIS_PROTO_OF(Handoff);
+RELAIS_PROTO_OF(Segment);
 RELAIS_PROTO_OF(Import);
 RELAIS_PROTO_OF(Operation);
 #undef RELAIS_PROTO_OF

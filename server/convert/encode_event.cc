@@ -50,6 +50,7 @@ const domain::FieldSpec* SpecOf(std::string_view subject, std::string_view path)
   }
   if (collection == domain::CalendarTag::kCollection) return FindSpec<domain::Calendar>(path);
   if (collection == domain::HandoffTag::kCollection) return FindSpec<domain::Handoff>(path);
+  if (collection == domain::SegmentTag::kCollection) return FindSpec<domain::Segment>(path);
   return nullptr;
 }
 

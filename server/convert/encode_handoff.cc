@@ -83,4 +83,17 @@ void Encode(const domain::HandoffPolicy& in, v1::HandoffPolicy* out) {
   out->set_etag(domain::EtagOf(in.revision));
 }
 
+void Encode(const domain::Segment& in, v1::Segment* out) {
+  out->set_name(domain::NameOf(in.id));
+  out->set_display_name(in.display_name);
+  out->set_description(in.description);
+  out->set_filter(in.filter);
+  out->set_state(static_cast<v1::SegmentState>(in.state));
+  out->set_time_dependent(in.time_dependent);
+  if (in.ready_time) Encode(*in.ready_time, out->mutable_ready_time());
+  Encode(in.create_time, out->mutable_create_time());
+  Encode(in.update_time, out->mutable_update_time());
+  out->set_etag(domain::EtagOf(in.revision));
+}
+
 }  // namespace relais::convert

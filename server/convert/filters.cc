@@ -15,6 +15,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/segment.h"
 
 namespace relais::convert {
 namespace {
@@ -113,6 +114,11 @@ const FilterSchema& TeamFilterSchema() {
 
 const FilterSchema& CalendarFilterSchema() {
   static const auto* const kSchema = new FilterSchema(domain::SchemaOf<domain::Calendar>());
+  return *kSchema;
+}
+
+const FilterSchema& SegmentFilterSchema() {
+  static const auto* const kSchema = new FilterSchema(domain::SchemaOf<domain::Segment>());
   return *kSchema;
 }
 

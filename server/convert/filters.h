@@ -22,6 +22,7 @@ const domain::FilterSchema& UserFilterSchema();
 const domain::FilterSchema& TeamFilterSchema();
 const domain::FilterSchema& CalendarFilterSchema();
 const domain::FilterSchema& HandoffFilterSchema();
+const domain::FilterSchema& SegmentFilterSchema();    // of ListSegments
 const domain::FilterSchema& OperationFilterSchema();  // what ListOperationsRequest.filter names
 const domain::FilterSchema& EventFilterSchema();      // what WatchRequest.filter names, and number,
                                                       // rule_version

@@ -294,10 +294,12 @@ absl::StatusOr<ListPage> ReadListFields(int32_t page_size, const std::string& pa
     if (page.query.filter) scope.filter = page.query.filter->Canonical();
   }
   if (spec.parent) scope.parent = spec.parent->value;
+  if (spec.segment) scope.parent = spec.segment->value;
   scope.order = Concat(spec.order_path, spec.descending ? " desc" : "");
   ASSIGN_OR_RETURN(PageBounds bounds,
                    ReadPageFields(page_size, page_token, scope, reader, context));
   page.query.parent = std::move(spec.parent);
+  page.query.segment = std::move(spec.segment);
   page.query.order_path = std::move(spec.order_path);
   page.query.descending = spec.descending;
   page.query.limit = bounds.limit;

@@ -187,6 +187,7 @@ absl::StatusOr<PageBounds> ReadPage(const R& request, PageScope scope, Reader& r
 struct ListSpec {
   std::string_view method;
   std::optional<domain::LeadId> parent = {};
+  std::optional<domain::SegmentId> segment = {};
   const domain::FilterSchema* schema = nullptr;  // null: no filter
   std::string_view filter = {};
   std::string order_path = "create_time";

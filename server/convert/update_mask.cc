@@ -70,6 +70,11 @@ absl::Span<const std::string_view> DescriptiveCalendarPaths() {
   return kPaths;
 }
 
+absl::Span<const std::string_view> DescriptiveSegmentPaths() {
+  static constexpr std::string_view kPaths[] = {"display_name", "description", "filter"};
+  return kPaths;
+}
+
 absl::Span<const std::string_view> RoutingRulePaths() {
   static constexpr std::string_view kPaths[] = {
       "display_name", "position", "filter", "users", "team", "strategy", "match_territory"};

@@ -23,6 +23,7 @@ absl::Span<const std::string_view> DescriptiveOpportunityPaths();
 absl::Span<const std::string_view> DescriptiveUserPaths();
 absl::Span<const std::string_view> DescriptiveTeamPaths();
 absl::Span<const std::string_view> DescriptiveCalendarPaths();
+absl::Span<const std::string_view> DescriptiveSegmentPaths();
 // Of messages that are no entities: whole members of RoutingRule and HandoffPolicy.
 absl::Span<const std::string_view> RoutingRulePaths();
 absl::Span<const std::string_view> HandoffPolicyPaths();

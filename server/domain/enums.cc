@@ -225,6 +225,12 @@ const EnumNames& EnumTraits<HandoffTrigger>::names() {
   return kEnum;
 }
 
+const EnumNames& EnumTraits<SegmentState>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "BUILDING", "READY", "ARCHIVED"};
+  static constexpr EnumNames kEnum = Names("SegmentState", kNames);
+  return kEnum;
+}
+
 const EnumNames& EnumTraits<RoutingStrategy>::names() {
   static constexpr std::string_view kNames[] = {"UNSPECIFIED", "ROUND_ROBIN", "WEIGHTED",
                                                 "LEAST_LOADED"};
@@ -240,7 +246,7 @@ const EnumNames& EnumTraits<EventType>::names() {
       "OPPORTUNITY_REOPENED", "USER_CHANGED",        "TEAM_CHANGED",          "IMPORT_CHANGED",
       "OPERATION_CHANGED",    "LEAD_RESCORED",       "CONFIGURATION_CHANGED", "CALENDAR_CHANGED",
       "HANDOFF_CREATED",      "HANDOFF_ACCEPTED",    "HANDOFF_REJECTED",      "HANDOFF_REASSIGNED",
-      "HANDOFF_CLOSED"};
+      "HANDOFF_CLOSED",       "SEGMENT_CHANGED",     "SEGMENT_ENTERED",       "SEGMENT_EXITED"};
   static constexpr EnumNames kEnum = Names("EventType", kNames);
   return kEnum;
 }

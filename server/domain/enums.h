@@ -130,6 +130,7 @@ enum class HandoffState : int8_t {
   kCancelled
 };
 enum class HandoffTrigger : int8_t { kUnspecified, kManual, kQualified, kThreshold };
+enum class SegmentState : int8_t { kUnspecified, kBuilding, kReady, kArchived };
 enum class RoutingStrategy : int8_t { kUnspecified, kRoundRobin, kWeighted, kLeastLoaded };
 enum class EventType : int8_t {
   kUnspecified,
@@ -156,7 +157,10 @@ enum class EventType : int8_t {
   kHandoffAccepted,
   kHandoffRejected,
   kHandoffReassigned,
-  kHandoffClosed
+  kHandoffClosed,
+  kSegmentChanged,
+  kSegmentEntered,
+  kSegmentExited
 };
 
 #define RELAIS_ENUM_NAMES(E)         \
@@ -193,6 +197,7 @@ RELAIS_ENUM_NAMES(RevisionState);
 RELAIS_ENUM_NAMES(Weekday);
 RELAIS_ENUM_NAMES(HandoffState);
 RELAIS_ENUM_NAMES(HandoffTrigger);
+RELAIS_ENUM_NAMES(SegmentState);
 RELAIS_ENUM_NAMES(RoutingStrategy);
 RELAIS_ENUM_NAMES(EventType);
 #undef RELAIS_ENUM_NAMES

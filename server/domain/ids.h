@@ -62,6 +62,9 @@ struct ConfigDocumentTag {
 struct CalendarTag {
   static constexpr std::string_view kCollection = "calendars";
 };
+struct SegmentTag {
+  static constexpr std::string_view kCollection = "segments";
+};
 struct HandoffTag {
   static constexpr std::string_view kCollection = "handoffs";
 };
@@ -79,6 +82,7 @@ using OperationId = Id<OperationTag>;
 using ConfigDocumentId = Id<ConfigDocumentTag>;
 using CalendarId = Id<CalendarTag>;
 using HandoffId = Id<HandoffTag>;
+using SegmentId = Id<SegmentTag>;
 
 // "leads/0190...": the resource name of a top-level resource.
 template <class Tag>

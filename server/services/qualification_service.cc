@@ -12,6 +12,8 @@
 namespace relais::services {
 namespace {
 
+constexpr int kMaxSegments = 1000;  // counted without being named: qualification_service.proto
+
 // The score of a lead that is read as it stands: from the evidence that the write path keeps.
 absl::Status EncodePresentScore(storage::ReadTxn& txn, const domain::LeadId& id, v1::Score& out) {
   ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, id));
@@ -49,6 +51,13 @@ QualificationService::QualificationService(const Edge& edge)
   Unary("ReassignHandoff", &QualificationService::ReassignHandoff);
   Unary("GetHandoff", &QualificationService::GetHandoff);
   Unary("ListHandoffs", &QualificationService::ListHandoffs);
+  Unary("CreateSegment", &QualificationService::CreateSegment);
+  Unary("GetSegment", &QualificationService::GetSegment);
+  Unary("ListSegments", &QualificationService::ListSegments);
+  Unary("UpdateSegment", &QualificationService::UpdateSegment);
+  Unary("ArchiveSegment", &QualificationService::ArchiveSegment);
+  Unary("ListSegmentLeads", &QualificationService::ListSegmentLeads);
+  Unary("CountSegments", &QualificationService::CountSegments);
   Unary("CreateRoutingRule", &QualificationService::CreateRoutingRule);
   Unary("UpdateRoutingRule", &QualificationService::UpdateRoutingRule);
   Unary("ArchiveRoutingRule", &QualificationService::ArchiveRoutingRule);
@@ -310,6 +319,73 @@ absl::Status QualificationService::ListHandoffPolicies(
         FillNamePage(reply, page, all, *out.mutable_handoff_policies(), out);
         return absl::OkStatus();
       });
+}
+
+absl::Status QualificationService::CreateSegment(Reply<v1::Segment>& reply,
+                                                 const v1::CreateSegmentRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateSegment(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::UpdateSegment(Reply<v1::Segment>& reply,
+                                                 const v1::UpdateSegmentRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateSegment(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::ArchiveSegment(Reply<v1::Segment>& reply,
+                                                  const v1::ArchiveSegmentRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseArchiveSegment(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::GetSegment(Reply<v1::Segment>& reply,
+                                              const v1::GetSegmentRequest& request) {
+  ASSIGN_OR_RETURN(domain::SegmentId id, convert::ParseGetSegment(request, reply.decoding()));
+  return Get(reply, id, "Segment", &storage::ReadTxn::GetSegment);
+}
+
+absl::Status QualificationService::ListSegments(Reply<v1::ListSegmentsResponse>& reply,
+                                                const v1::ListSegmentsRequest& request) {
+  ASSIGN_OR_RETURN(convert::ListPage page, convert::ParseListSegments(request, reply.decoding()));
+  return List(reply, std::move(page), &storage::ReadTxn::ListSegments,
+              [](v1::ListSegmentsResponse& out) { return out.mutable_segments(); });
+}
+
+absl::Status QualificationService::ListSegmentLeads(Reply<v1::ListSegmentLeadsResponse>& reply,
+                                                    const v1::ListSegmentLeadsRequest& request) {
+  ASSIGN_OR_RETURN(convert::ListPage page,
+                   convert::ParseListSegmentLeads(request, reply.decoding()));
+  return List(reply, std::move(page), &storage::ReadTxn::ListLeads,
+              [](v1::ListSegmentLeadsResponse& out) { return out.mutable_leads(); });
+}
+
+absl::Status QualificationService::CountSegments(Reply<v1::CountSegmentsResponse>& reply,
+                                                 const v1::CountSegmentsRequest& request) {
+  ASSIGN_OR_RETURN(std::vector<domain::SegmentId> names,
+                   convert::ParseCountSegments(request, reply.decoding()));
+  return Read(reply,
+              [names](storage::ReadTxn& txn, v1::CountSegmentsResponse& out) -> absl::Status {
+                std::vector<domain::SegmentId> ids = names;
+                if (ids.empty()) {
+                  ASSIGN_OR_RETURN(std::vector<domain::Segment> all,
+                                   txn.ListSegments({.limit = kMaxSegments}));
+                  for (const domain::Segment& segment : all) {
+                    if (segment.state != domain::SegmentState::kArchived) ids.push_back(segment.id);
+                  }
+                }
+                for (const domain::SegmentId& id : names) {
+                  ASSIGN_OR_RETURN(std::optional<domain::Segment> found, txn.GetSegment(id));
+                  if (!found.has_value()) return domain::NotFound("Segment", domain::NameOf(id));
+                }
+                ASSIGN_OR_RETURN(std::vector<int64_t> counts, txn.CountSegmentMembers(ids));
+                for (size_t i = 0; i < ids.size(); ++i) {
+                  v1::SegmentCount* count = out.add_counts();
+                  count->set_segment(domain::NameOf(ids[i]));
+                  count->set_leads(counts[i]);
+                }
+                return absl::OkStatus();
+              });
 }
 
 }  // namespace relais::services

@@ -52,6 +52,16 @@ class QualificationService final : public Endpoint {
                                 const v1::GetHandoffPolicyRequest& request);
   absl::Status ListHandoffPolicies(Reply<v1::ListHandoffPoliciesResponse>& reply,
                                    const v1::ListHandoffPoliciesRequest& request);
+  absl::Status CreateSegment(Reply<v1::Segment>& reply, const v1::CreateSegmentRequest& request);
+  absl::Status UpdateSegment(Reply<v1::Segment>& reply, const v1::UpdateSegmentRequest& request);
+  absl::Status ArchiveSegment(Reply<v1::Segment>& reply, const v1::ArchiveSegmentRequest& request);
+  absl::Status GetSegment(Reply<v1::Segment>& reply, const v1::GetSegmentRequest& request);
+  absl::Status ListSegments(Reply<v1::ListSegmentsResponse>& reply,
+                            const v1::ListSegmentsRequest& request);
+  absl::Status ListSegmentLeads(Reply<v1::ListSegmentLeadsResponse>& reply,
+                                const v1::ListSegmentLeadsRequest& request);
+  absl::Status CountSegments(Reply<v1::CountSegmentsResponse>& reply,
+                             const v1::CountSegmentsRequest& request);
 };
 
 }  // namespace relais::services

@@ -432,6 +432,12 @@ absl::StatusOr<std::vector<Entity>> PageRows(
   if (page.query.parent.has_value()) {
     RETURN_IF_ERROR(FindLead(txn, *page.query.parent).status());
   }
+  if (page.query.segment.has_value()) {
+    ASSIGN_OR_RETURN(std::optional<domain::Segment> segment, txn.GetSegment(*page.query.segment));
+    if (!segment.has_value()) {
+      return domain::NotFound("Segment", domain::NameOf(*page.query.segment));
+    }
+  }
   storage::ListQuery query = page.query;
   ++query.limit;
   return (txn.*rows)(query);

@@ -19,6 +19,8 @@ constexpr int kPage = 256;
 // that a restart does not read them all again.
 constexpr int64_t kKeepEvery = 10'000;
 constexpr std::chrono::seconds kDeadline{10};
+// Between two looks at a lease that another worker has.
+constexpr std::chrono::milliseconds kLeasePause{1'000};
 // An effect that fails with an error of the server's own would stand in the way for ever: after
 // this many tries it is left, and said so.
 constexpr int kMaxFailures = 5;
@@ -50,6 +52,12 @@ std::string RequestIdOf(int64_t event_number) {
   // Version 8 of RFC 9562: free for whoever makes it, as long as it is unique, which the number is
   // among what one principal writes.
   return absl::StrFormat("00000000-0000-8000-8000-%012x", event_number);
+}
+
+absl::Status CheckFence(storage::WriteTxn& tx, const Fence& fence) {
+  ASSIGN_OR_RETURN(const storage::ReactionState* found, tx.FindReaction(fence.reaction));
+  if (found == nullptr || found->fence != fence.number) return LeaseElsewhere();
+  return absl::OkStatus();
 }
 
 Reactor::Reactor(storage::Store& store, const domain::Clock& clock, runtime::Metrics& metrics,
@@ -119,9 +127,9 @@ void Reactor::Run() {
     }
     failing = fails;
     lock.lock();
-    // Its own units nudge it, too; whoever has to wait waits for the poll.
+    // Its own units nudge it, too; whoever has to wait waits for the poll, and longer for a lease.
     if (!more.ok() && !stopping_) {
-      changed_.wait_for(lock, options_.poll, [this] { return stopping_; });
+      changed_.wait_for(lock, fails ? options_.poll : kLeasePause, [this] { return stopping_; });
     }
   }
 }
@@ -199,6 +207,7 @@ absl::Status Reactor::TakeLease() {
             }));
   const storage::ReactionState& state = outcome->state;
   const bool changed = !outcome->taken || fence_ != state.fence;
+  if (outcome->taken && changed) reaction_->Begin();
   fence_ = outcome->taken ? std::optional<int64_t>(state.fence) : std::nullopt;
   lease_until_ = state.lease_until;
   if (changed) {
@@ -281,6 +290,20 @@ absl::Status Reactor::React(const Page& page) {
   return failure;
 }
 
+absl::Status Reactor::ReactTo(const Page& page) {
+  if (!reaction_->by_pages()) return React(page);
+  std::vector<domain::Event> events;
+  for (const domain::Event& event : page.events) {
+    if (event.actor != principal_) events.push_back(event);
+  }
+  if (events.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(reaction_->ReactToPage(events, {name_, *fence_}));
+  metrics_.ReactionLag(name_).Observe(
+      std::max(0.0, static_cast<double>(clock_.Now().micros - events.front().record_time.micros) /
+                        domain::kMicrosPerSecond));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> Reactor::Step() {
   std::lock_guard lock(step_mutex_);
   prometheus::Gauge& lag = metrics_.FeedLag(name_);
@@ -294,7 +317,8 @@ absl::StatusOr<bool> Reactor::Step() {
       std::any_of(page.events.begin(), page.events.end(), [this](const domain::Event& event) {
         return event.actor != principal_ && reaction_->React(event, {}).has_value();
       });
-  if (!concerns && page.up_to - kept_ < kKeepEvery) {
+  const bool tends = reaction_->wants_to_tend(clock_.Now());
+  if (!concerns && !tends && page.up_to - kept_ < kKeepEvery) {
     seen_ = page.up_to;
     if (!page.more) lag.Set(0);
     return page.more;
@@ -308,14 +332,18 @@ absl::StatusOr<bool> Reactor::Step() {
   RETURN_IF_ERROR(TakeLease());
   // The lease is new and somebody else has been further, or less far: what was read is of no use.
   if (seen_ != before) return true;
-  if (absl::Status status = React(page); !status.ok()) {
+  if (absl::Status status = ReactTo(page); !status.ok()) {
     ++failures_;
     return status;
   }
   failures_ = 0;
-  RETURN_IF_ERROR(KeepPosition(page.up_to));
+  if (page.up_to != kept_) RETURN_IF_ERROR(KeepPosition(page.up_to));
   seen_ = page.up_to;
   if (!page.more) lag.Set(0);
+  if (reaction_->wants_to_tend(clock_.Now())) {
+    RETURN_IF_ERROR(reaction_->Tend({name_, *fence_}));
+    return page.more || reaction_->wants_to_tend(clock_.Now());
+  }
   return page.more;
 }
 

@@ -45,7 +45,16 @@ struct Effect {
   storage::Body body;
 };
 
-// What is to be done about events. Thread-safe: immutable.
+// The right of whoever has the lease to act for the reaction.
+struct Fence {
+  std::string reaction;
+  int64_t number = 0;
+};
+// FAILED_PRECONDITION when another worker has taken the lease since. The unit's keys name
+// Keys::Reaction(fence.reaction).
+absl::Status CheckFence(storage::WriteTxn& tx, const Fence& fence);
+
+// What is to be done about events. Used by one thread at a time.
 class Reaction {
  public:
   virtual ~Reaction() = default;
@@ -57,6 +66,20 @@ class Reaction {
   // `event` is in outline (storage::EventQuery::only_paths). `once` is for the body to remember.
   virtual std::optional<Effect> React(const domain::Event& event,
                                       const commands::Once& once) const = 0;
+
+  // A reaction to whole pages says so and does the work itself, in units that check the fence;
+  // React is then asked only whether an event concerns it.
+  virtual bool by_pages() const { return false; }
+  virtual absl::Status ReactToPage(absl::Span<const domain::Event> /*events*/,
+                                   const Fence& /*fence*/) {
+    return absl::OkStatus();
+  }
+  // The lease was taken anew: what others may have done since is not known.
+  virtual void Begin() {}
+  // Work that no event asks for: whether there is some now, and a part of it, short enough for the
+  // events that come meanwhile.
+  virtual bool wants_to_tend(domain::Timestamp /*now*/) { return false; }
+  virtual absl::Status Tend(const Fence& /*fence*/) { return absl::OkStatus(); }
 };
 
 struct ReactorOptions {
@@ -105,6 +128,7 @@ class Reactor {
   // Takes the lease or makes it longer, and learns the position on the way.
   absl::Status TakeLease();
   absl::Status KeepPosition(int64_t position);
+  absl::Status ReactTo(const Page& page);
   // Commits the effects of a page.
   absl::Status React(const Page& page);
   absl::Status CountRefusal(const domain::Event& event, const absl::Status& status);

@@ -117,6 +117,18 @@ absl::StatusOr<const domain::Handoff*> UnitTxn::FindHandoff(const domain::Handof
   return Find<domain::Handoff>(
       id.value, [&](Keys& keys) { keys.Handoff(id); }, "hand-off");
 }
+absl::StatusOr<const domain::Segment*> UnitTxn::FindSegment(const domain::SegmentId& id) {
+  return Find<domain::Segment>(
+      id.value, [&](Keys& keys) { keys.Segment(id); }, "segment");
+}
+absl::StatusOr<bool> UnitTxn::IsSegmentMember(const domain::SegmentId& segment,
+                                              const domain::LeadId& lead) {
+  ASSIGN_OR_RETURN(Slot<domain::Timestamp> * slot,
+                   Entry(
+                       map_.segment_members, KeyPair(segment.value, lead.value),
+                       [&](Keys& keys) { keys.SegmentMember(segment, lead); }, "segment's member"));
+  return slot->current.has_value();
+}
 absl::StatusOr<const ReactionState*> UnitTxn::FindReaction(const std::string& name) {
   ASSIGN_OR_RETURN(Slot<ReactionState> * slot,
                    Entry(
@@ -362,6 +374,21 @@ absl::Status UnitTxn::Keep(domain::ConfigDocument& document, const domain::Event
 }
 absl::Status UnitTxn::Keep(domain::Calendar& calendar, const domain::EventDraft& draft) {
   return KeepVersioned(calendar, NameOf(calendar.id), domain::LeadId(), draft);
+}
+absl::Status UnitTxn::Keep(domain::Segment& segment, const domain::EventDraft& draft) {
+  return KeepVersioned(segment, NameOf(segment.id), domain::LeadId(), draft);
+}
+absl::Status UnitTxn::KeepSegmentMember(const domain::SegmentId& segment,
+                                        const domain::LeadId& lead, bool member, bool told) {
+  ASSIGN_OR_RETURN(const bool is_member, IsSegmentMember(segment, lead));
+  if (is_member == member) return absl::OkStatus();
+  Replace(map_.segment_members.at(KeyPair(segment.value, lead.value)),
+          member ? std::optional<domain::Timestamp>(now_) : std::nullopt);
+  if (!told) return absl::OkStatus();
+  Append({}, NameOf(segment), lead,
+         {.type = member ? domain::EventType::kSegmentEntered : domain::EventType::kSegmentExited,
+          .occur_time = now_});
+  return absl::OkStatus();
 }
 absl::Status UnitTxn::Keep(domain::Handoff& handoff, const domain::EventDraft& draft) {
   auto it = map_.map<domain::Handoff>().find(handoff.id.value);

@@ -55,7 +55,8 @@ struct BatchMap {
   std::tuple<EntityMap<domain::Lead>, EntityMap<domain::Touchpoint>, EntityMap<domain::Consent>,
              EntityMap<domain::Assessment>, EntityMap<domain::Opportunity>, EntityMap<domain::User>,
              EntityMap<domain::Team>, EntityMap<domain::Import>, EntityMap<domain::Operation>,
-             EntityMap<domain::ConfigDocument>, EntityMap<domain::Calendar>, EntityMap<domain::Handoff>>
+             EntityMap<domain::ConfigDocument>, EntityMap<domain::Calendar>,
+             EntityMap<domain::Handoff>, EntityMap<domain::Segment>>
       entities;
   OwnerMap<IdentityKey> identities;
   OwnerMap<KeyPair> opportunity_keys, touchpoint_keys, user_keys, team_keys;
@@ -64,6 +65,7 @@ struct BatchMap {
   std::unordered_map<std::string, std::vector<std::string>> assessments_of, opportunities_of,
       touchpoints_of, handoffs_of;
   std::set<domain::ConfigKind> configurations;  // kinds of which all documents are loaded
+  std::map<KeyPair, Slot<domain::Timestamp>> segment_members;  // (segment, lead): since when
   std::map<std::string, Slot<ReactionState>> reactions;
   std::map<std::string, Slot<domain::Rotation>> rotations;  // of one name
   // Open leads by user id as they are in the database; under kDirectory: present means loaded.
@@ -131,6 +133,9 @@ class UnitTxn final : public WriteTxn {
   absl::StatusOr<const RequestRecord*> FindRequest(const std::string& request_id) override;
   absl::StatusOr<const domain::Calendar*> FindCalendar(const domain::CalendarId& id) override;
   absl::StatusOr<const domain::Handoff*> FindHandoff(const domain::HandoffId& id) override;
+  absl::StatusOr<const domain::Segment*> FindSegment(const domain::SegmentId& id) override;
+  absl::StatusOr<bool> IsSegmentMember(const domain::SegmentId& segment,
+                                       const domain::LeadId& lead) override;
   absl::StatusOr<const ReactionState*> FindReaction(const std::string& name) override;
   absl::StatusOr<std::vector<domain::Colleague>> Colleagues() override;
   absl::StatusOr<domain::Rotation> FindRotation() override;
@@ -161,6 +166,9 @@ class UnitTxn final : public WriteTxn {
   absl::Status Keep(domain::ConfigDocument& document, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Calendar& calendar, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Handoff& handoff, const domain::EventDraft& draft) override;
+  absl::Status Keep(domain::Segment& segment, const domain::EventDraft& draft) override;
+  absl::Status KeepSegmentMember(const domain::SegmentId& segment, const domain::LeadId& lead,
+                                 bool member, bool told) override;
   absl::Status Keep(const domain::Touchpoint& touchpoint, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Consent& consent, const domain::EventDraft& draft) override;
   absl::Status Keep(const domain::Assessment& assessment, const domain::EventDraft& draft) override;

@@ -43,6 +43,8 @@ class Flusher {
     RETURN_IF_ERROR(WriteConfiguration());
     RETURN_IF_ERROR(WriteEntities<domain::Calendar>());
     RETURN_IF_ERROR(WriteEntities<domain::Handoff>());
+    RETURN_IF_ERROR(WriteEntities<domain::Segment>());
+    RETURN_IF_ERROR(WriteSegmentMembers());
     RETURN_IF_ERROR(WriteRotation());
     RETURN_IF_ERROR(WriteReactions());
     RETURN_IF_ERROR(InsertRequests(now));
@@ -206,6 +208,28 @@ class Flusher {
     return absl::OkStatus();
   }
 
+  absl::Status WriteSegmentMembers() {
+    std::vector<Row> rows;
+    for (const auto& [key, slot] : map_.segment_members) {
+      if (slot.stored.has_value() == slot.current.has_value()) continue;
+      if (slot.current.has_value()) {
+        rows.push_back({tenant_.value, key.first, key.second, slot.current->micros});
+        continue;
+      }
+      const bool postgres = session_.dialect() == Dialect::kPostgres;
+      RETURN_IF_ERROR(
+          session_
+              .Execute(postgres
+                           ? "DELETE FROM segment_members WHERE tenant_id = :p1 AND segment_id "
+                             "= CAST(:p2 AS UUID) AND lead_id = CAST(:p3 AS UUID)"
+                           : "DELETE FROM segment_members WHERE tenant_id = :p1 AND segment_id "
+                             "= :p2 AND lead_id = :p3",
+                       Row{tenant_.value, key.first, key.second})
+              .status());
+    }
+    return rows.empty() ? absl::OkStatus() : session_.InsertRows(SegmentMembersTable(), rows);
+  }
+
   absl::Status WriteRotation() {
     for (const auto& [name, slot] : map_.rotations) {
       if (slot.stored == slot.current || !slot.current.has_value()) continue;
@@ -280,7 +304,8 @@ bool HasChanges(const BatchMap& map) {
   if (!map.events.empty()) return true;
   auto moved = [](const auto& entry) { return entry.second.stored != entry.second.current; };
   if (std::any_of(map.reactions.begin(), map.reactions.end(), moved) ||
-      std::any_of(map.rotations.begin(), map.rotations.end(), moved)) {
+      std::any_of(map.rotations.begin(), map.rotations.end(), moved) ||
+      std::any_of(map.segment_members.begin(), map.segment_members.end(), moved)) {
     return true;
   }
   return std::any_of(map.requests.begin(), map.requests.end(), [](const auto& entry) {

@@ -66,6 +66,14 @@ Keys& Keys::Handoff(const domain::HandoffId& id, uint32_t plan) {
   handoffs[id.value] |= plan;
   return *this;
 }
+Keys& Keys::Segment(const domain::SegmentId& id) {
+  segments.push_back(id.value);
+  return *this;
+}
+Keys& Keys::SegmentMember(const domain::SegmentId& segment, const domain::LeadId& lead) {
+  segment_members.emplace_back(segment.value, lead.value);
+  return *this;
+}
 Keys& Keys::Directory() {
   directory = true;
   return *this;
@@ -103,6 +111,8 @@ Keys& Keys::Add(const Keys& other) {
   append(requests, other.requests);
   append(calendars, other.calendars);
   append(reactions, other.reactions);
+  append(segments, other.segments);
+  append(segment_members, other.segment_members);
   for (const auto& [id, plan] : other.handoffs) handoffs[id] |= plan;
   directory = directory || other.directory;
   rotation = rotation || other.rotation;

@@ -41,6 +41,7 @@ void AddResource(std::string_view name, Keys& keys) {
   if (auto id = domain::ParseName<domain::OperationTag>(name)) keys.Operation(*id);
   if (auto id = domain::ParseName<domain::CalendarTag>(name)) keys.Calendar(*id);
   if (auto id = domain::ParseName<domain::HandoffTag>(name)) keys.Handoff(*id);
+  if (auto id = domain::ParseName<domain::SegmentTag>(name)) keys.Segment(*id);
 }
 
 class Loader {
@@ -119,7 +120,9 @@ class Loader {
     RETURN_IF_ERROR(LoadAll<domain::Handoff>("handoff_id", handoffs, true));
     RETURN_IF_ERROR(LoadChildren<domain::Handoff>(leads, kHandoffs, map_.handoffs_of, true));
     RETURN_IF_ERROR(LoadAll<domain::Calendar>("calendar_id", keys.calendars, true));
+    RETURN_IF_ERROR(LoadAll<domain::Segment>("segment_id", keys.segments, true));
     RETURN_IF_ERROR(LoadReactions(keys.reactions));
+    RETURN_IF_ERROR(LoadSegmentMembers(keys.segment_members));
     // What is counted must be counted behind the lock of whoever counted last.
     if (keys.rotation) RETURN_IF_ERROR(LoadRotation());
     if (keys.directory) RETURN_IF_ERROR(LoadDirectory());
@@ -181,6 +184,27 @@ class Loader {
       if (it != map_.map<domain::Handoff>().end() && it->second.current.has_value()) {
         leads[it->second.current->lead.value] |= plan;
       }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadSegmentMembers(const std::vector<KeyPair>& members) {
+    std::set<KeyPair> unknown;
+    for (const KeyPair& member : members) {
+      if (!map_.segment_members.contains(member)) unknown.insert(member);
+    }
+    if (unknown.empty()) return absl::OkStatus();
+    std::vector<Row> rows;
+    for (const KeyPair& member : unknown) {
+      map_.segment_members[member];
+      rows.push_back({member.first, member.second});
+    }
+    ASSIGN_OR_RETURN(rows, session_.SelectRows(SegmentMembersTable(), tenant_,
+                                               {"segment_id", "lead_id"}, std::move(rows), false));
+    for (const Row& row : rows) {
+      const domain::Timestamp since{IntOr(row[3])};
+      map_.segment_members[{std::string(TextOf(row[1])), std::string(TextOf(row[2]))}] = {since,
+                                                                                          since};
     }
     return absl::OkStatus();
   }

@@ -125,6 +125,14 @@ absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
     sql.Bind(query.parent->value);
     if (postgres) sql << " AS UUID)";
   }
+  if (query.segment.has_value()) {
+    sql << " AND EXISTS (SELECT 1 FROM segment_members m WHERE m.tenant_id = t.tenant_id AND "
+           "m.lead_id = t.lead_id AND m.segment_id = ";
+    if (postgres) sql << "CAST(";
+    sql.Bind(query.segment->value);
+    if (postgres) sql << " AS UUID)";
+    sql << ")";
+  }
   if (query.filter.has_value() && query.filter->root() != nullptr) {
     sql << " AND (";
     sql.Where(CompileFilter(*query.filter, session_.dialect(), query.now,
@@ -289,8 +297,82 @@ absl::StatusOr<std::vector<domain::Operation>> SqlReadTxn::ListOperations(const 
 absl::StatusOr<std::vector<domain::Calendar>> SqlReadTxn::ListCalendars(const ListQuery& query) {
   return List<domain::Calendar>(query);
 }
+absl::StatusOr<std::vector<domain::Segment>> SqlReadTxn::ListSegments(const ListQuery& query) {
+  return List<domain::Segment>(query);
+}
+absl::StatusOr<std::optional<domain::Segment>> SqlReadTxn::GetSegment(const domain::SegmentId& id) {
+  return Get<domain::Segment>("segment_id", id.value);
+}
 absl::StatusOr<std::vector<domain::Handoff>> SqlReadTxn::ListHandoffs(const ListQuery& query) {
   return List<domain::Handoff>(query);
+}
+
+absl::StatusOr<std::vector<SegmentDifference>> SqlReadTxn::CompareSegment(
+    const SegmentQuery& query) {
+  const bool postgres = session_.dialect() == Dialect::kPostgres;
+  auto id = [&](Statement& sql, const std::string& value) {
+    if (postgres) sql << "CAST(";
+    sql.Bind(value);
+    if (postgres) sql << " AS UUID)";
+  };
+  Statement sql;
+  sql << "SELECT t.lead_id, CAST(CASE WHEN m.lead_id IS NULL THEN 1 ELSE 0 END AS BIGINT) FROM "
+         "leads t LEFT JOIN segment_members m ON m.tenant_id = t.tenant_id AND m.lead_id = "
+         "t.lead_id AND m.segment_id = ";
+  id(sql, query.segment.value);
+  sql << " WHERE t.tenant_id = ";
+  sql.Bind(call_.tenant.value);
+  if (!query.leads.empty()) {
+    // One text for any number of them, so that one statement serves all.
+    std::string ids;
+    for (const domain::LeadId& lead : query.leads) {
+      Append(ids, ids.empty() ? "" : ",", postgres ? "" : "\"", lead.value, postgres ? "" : "\"");
+    }
+    if (postgres) {
+      sql << " AND t.lead_id = ANY(CAST(";
+      sql.Bind(Concat("{", ids, "}")) << " AS UUID[]))";
+    } else {
+      sql << " AND t.lead_id IN (SELECT value FROM json_each(";
+      sql.Bind(Concat("[", ids, "]")) << "))";
+    }
+  } else if (!query.after.empty()) {
+    sql << " AND t.lead_id > ";
+    id(sql, query.after);
+  }
+  sql << " AND (CASE WHEN m.lead_id IS NULL THEN 0 ELSE 1 END) <> ";
+  if (query.filter.has_value() && query.filter->root() != nullptr) {
+    sql << "(CASE WHEN (";
+    sql.Where(CompileFilter(*query.filter, session_.dialect(), query.now, {.alias = "t"}));
+    sql << ") THEN 1 ELSE 0 END)";
+  } else {
+    sql << "1";
+  }
+  sql << " ORDER BY t.lead_id LIMIT " << Concat(query.limit);
+  static constexpr ColumnType kTypes[] = {ColumnType::kUuid, ColumnType::kInteger};
+  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), kTypes));
+  std::vector<SegmentDifference> differences;
+  differences.reserve(rows.size());
+  for (const Row& row : rows) {
+    differences.push_back({domain::LeadId(std::string(TextOf(row[0]))), IntOr(row[1]) != 0});
+  }
+  return differences;
+}
+
+absl::StatusOr<std::vector<int64_t>> SqlReadTxn::CountSegmentMembers(
+    absl::Span<const domain::SegmentId> ids) {
+  const bool postgres = session_.dialect() == Dialect::kPostgres;
+  static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
+  std::vector<int64_t> counts;
+  for (const domain::SegmentId& id : ids) {
+    ASSIGN_OR_RETURN(
+        std::vector<Row> rows,
+        session_.Query(Concat("SELECT COUNT(*) FROM segment_members WHERE tenant_id = :p1 AND "
+                              "segment_id = ",
+                              postgres ? "CAST(:p2 AS UUID)" : ":p2"),
+                       Row{call_.tenant.value, id.value}, kTypes));
+    counts.push_back(rows.empty() ? 0 : IntOr(rows[0][0]));
+  }
+  return counts;
 }
 
 absl::StatusOr<std::vector<domain::HandoffId>> SqlReadTxn::OverdueHandoffs(domain::Timestamp now,

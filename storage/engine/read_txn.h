@@ -49,6 +49,7 @@ class SqlReadTxn final : public ReadTxn {
   absl::StatusOr<std::optional<domain::Calendar>> GetCalendar(
       const domain::CalendarId& id) override;
   absl::StatusOr<std::optional<domain::Handoff>> GetHandoff(const domain::HandoffId& id) override;
+  absl::StatusOr<std::optional<domain::Segment>> GetSegment(const domain::SegmentId& id) override;
 
   absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(const ListQuery& query) override;
@@ -62,7 +63,11 @@ class SqlReadTxn final : public ReadTxn {
   absl::StatusOr<std::vector<domain::Operation>> ListOperations(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Calendar>> ListCalendars(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Handoff>> ListHandoffs(const ListQuery& query) override;
+  absl::StatusOr<std::vector<domain::Segment>> ListSegments(const ListQuery& query) override;
 
+  absl::StatusOr<std::vector<SegmentDifference>> CompareSegment(const SegmentQuery& query) override;
+  absl::StatusOr<std::vector<int64_t>> CountSegmentMembers(
+      absl::Span<const domain::SegmentId> ids) override;
   absl::StatusOr<std::vector<domain::HandoffId>> OverdueHandoffs(domain::Timestamp now,
                                                                  int limit) override;
   absl::StatusOr<FeedHead> Head() override;

@@ -13,6 +13,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/segment.h"
 #include "server/domain/status_macros.h"
 #include "storage/sql/json.h"
 
@@ -20,8 +21,8 @@ namespace relais::storage {
 namespace {
 
 using domain::Assessment;
-using domain::ConfigDocument;
 using domain::Calendar;
+using domain::ConfigDocument;
 using domain::Consent;
 using domain::Field;
 using domain::FieldsOf;
@@ -74,6 +75,10 @@ struct Names<Import> {
 template <>
 struct Names<Calendar> {
   static constexpr const char *kTable = "calendars", *kId = "calendar_id";
+};
+template <>
+struct Names<domain::Segment> {
+  static constexpr const char *kTable = "segments", *kId = "segment_id";
 };
 template <>
 struct Names<Handoff> {
@@ -284,6 +289,7 @@ RELAIS_ROWS_OF(Operation);
 RELAIS_ROWS_OF(ConfigDocument);
 RELAIS_ROWS_OF(Calendar);
 RELAIS_ROWS_OF(Handoff);
+RELAIS_ROWS_OF(domain::Segment);
 #undef RELAIS_ROWS_OF
 
 std::string ColumnOf(std::string_view path) {

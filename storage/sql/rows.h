@@ -29,7 +29,7 @@
 namespace relais::storage {
 
 // E is one of Lead, Touchpoint, Consent, Assessment, Opportunity, User, Team, Import, Operation,
-// ConfigDocument, Calendar, Handoff.
+// ConfigDocument, Calendar, Handoff, Segment.
 template <class E>
 const Table& TableOf();
 

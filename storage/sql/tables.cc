@@ -9,6 +9,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/segment.h"
 #include "storage/sql/rows.h"
 
 namespace relais::storage {
@@ -149,6 +150,14 @@ const Table& ReactionsTable() {
   return *kTable;
 }
 
+const Table& SegmentMembersTable() {
+  static const Table* const kTable = new Table{
+      "segment_members",
+      {"tenant_id", "segment_id", "lead_id"},
+      {{"tenant_id", kText}, {"segment_id", kUuid}, {"lead_id", kUuid}, {"enter_time", kInteger}}};
+  return *kTable;
+}
+
 const Table& UserLoadsTable() {
   static const Table* const kTable =
       new Table{"user_loads",
@@ -192,6 +201,8 @@ absl::Span<const Table* const> AllTables() {
       &ReactionsTable(),
       &TableOf<domain::Calendar>(),
       &TableOf<domain::Handoff>(),
+      &TableOf<domain::Segment>(),
+      &SegmentMembersTable(),
       &UserLoadsTable(),
       &RotationsTable(),
   };

@@ -20,6 +20,7 @@ const Table& PersonKeysTable();
 const Table& LeadTermsTable();
 const Table& TermGramsTable();
 const Table& ReactionsTable();
+const Table& SegmentMembersTable();
 const Table& UserLoadsTable();  // open leads of each user
 const Table& RotationsTable();  // whose turn it is
 

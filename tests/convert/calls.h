@@ -156,6 +156,14 @@ inline Calls::Calls() {
   Add("RejectHandoff", &ParseRejectHandoff, name(handoff) + "reason: 'too small'");
   Add("ReassignHandoff", &ParseReassignHandoff, name(handoff));
   Add("GetHandoff", &ParseGetHandoff, name(handoff));
+  const std::string segment = "segments/0190a0b0-0000-7000-8000-0000000000f3";
+  Add("CreateSegment", &ParseCreateSegment, "segment { display_name: 'Hot' filter: 'score > 50' }");
+  Add("GetSegment", &ParseGetSegment, name(segment));
+  Add("ListSegments", &ParseListSegments, "");
+  Add("UpdateSegment", &ParseUpdateSegment, "segment {" + name(segment) + "}");
+  Add("ArchiveSegment", &ParseArchiveSegment, name(segment));
+  Add("ListSegmentLeads", &ParseListSegmentLeads, parent(segment));
+  Add("CountSegments", &ParseCountSegments, "");
   Add("CreateRoutingRule", &ParseCreateRoutingRule,
       "routing_rule_id: 'field' routing_rule { display_name: 'Field' team: '" + team +
           "' strategy: ROUTING_STRATEGY_ROUND_ROBIN }");

@@ -22,6 +22,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/segment.h"
 #include "tests/convert/contract_files.h"
 
 namespace relais::convert {
@@ -91,6 +92,7 @@ std::map<std::string, const domain::EnumNames*> DomainEnums() {
   add(domain::EnumTraits<domain::HandoffState>::names());
   add(domain::EnumTraits<domain::HandoffTrigger>::names());
   add(domain::EnumTraits<domain::RoutingStrategy>::names());
+  add(domain::EnumTraits<domain::SegmentState>::names());
   add(domain::EnumTraits<domain::EventType>::names());
   return enums;
 }
@@ -238,6 +240,7 @@ TEST(ContractFieldTest, FieldTablesAndMessagesNameTheSameFields) {
   ExpectSameFields<domain::Calendar>(v1::Calendar::descriptor(), {.derived = {"name", "etag"}});
   ExpectSameFields<domain::Handoff>(v1::Handoff::descriptor(),
                                     {.internal = {"priority"}, .derived = {"name", "etag"}});
+  ExpectSameFields<domain::Segment>(v1::Segment::descriptor(), {.derived = {"name", "etag"}});
   ExpectSameFields<domain::Import>(v1::Import::descriptor(), {.derived = {"name"}});
   ExpectSameFields<domain::Operation>(
       v1::Operation::descriptor(),
@@ -297,7 +300,7 @@ TEST(ContractCallTest, EveryCallSaysWhoMayMakeIt) {
 
 bool ChangesState(const MethodDescriptor& method) {
   constexpr std::string_view kReads[] = {"Get",   "List",  "BatchGet", "Lookup", "Search",
-                                         "Watch", "Score", "Explain",  "Export"};
+                                         "Watch", "Score", "Explain",  "Export", "Count"};
   return std::none_of(std::begin(kReads), std::end(kReads), [&](std::string_view verb) {
     return std::string_view(method.name()).starts_with(verb);
   });

@@ -53,6 +53,8 @@ bool IsIgnored(const std::string& call, const FieldDescriptor& field) {
       {"Team", {"name", "archived", "create_time", "update_time", "etag"}},
       {"RoutingRule", {"name", "archived", "revision", "create_time", "etag"}},
       {"HandoffPolicy", {"name", "market", "revision", "etag"}},
+      {"Segment",
+       {"name", "state", "time_dependent", "ready_time", "create_time", "update_time", "etag"}},
       {"Calendar", {"name", "archived", "create_time", "update_time", "etag"}},
       {"Handoff",
        {"name",
@@ -101,7 +103,7 @@ bool IsFree(const FieldDescriptor& field) {
 // What is opaque or has a position of its own is refused without being repeated.
 bool IsNeverShown(const std::string& field) {
   return field == "page_token" || field == "resume_token" || field == "filter" ||
-         field == "routing_rule.filter";
+         field == "routing_rule.filter" || field == "segment.filter";
 }
 
 class EveryField {

@@ -341,6 +341,7 @@ TEST(EncodeEveryFieldTest, Users) { ExpectEncodesEveryField<domain::User>(6); }
 TEST(EncodeEveryFieldTest, Teams) { ExpectEncodesEveryField<domain::Team>(7); }
 TEST(EncodeEveryFieldTest, Imports) { ExpectEncodesEveryField<domain::Import>(8); }
 TEST(EncodeEveryFieldTest, Calendars) { ExpectEncodesEveryField<domain::Calendar>(10); }
+TEST(EncodeEveryFieldTest, Segments) { ExpectEncodesEveryField<domain::Segment>(12); }
 TEST(EncodeEveryFieldTest, Handoffs) { ExpectEncodesEveryField<domain::Handoff>(11); }
 TEST(EncodeEveryFieldTest, Operations) { ExpectEncodesEveryField<domain::Operation>(9); }
 

@@ -9,6 +9,7 @@ import datetime
 import json
 import pathlib
 import sys
+import time
 import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -635,6 +636,33 @@ class Story:
             "handoffPolicy": {"name": "handoffPolicies/b2b", "maxEscalations": 99}},
             "INVALID_ARGUMENT", "INVALID_FIELD", ["handoff_policy.max_escalations"])
 
+    def segments(self):
+        g = self.g
+        made = g.one("QualificationService/CreateSegment", {
+            "segment": {"displayName": "Everybody", "filter": "score >= 0"}})
+        g.refused("QualificationService/CreateSegment", {
+            "segment": {"displayName": "Nobody", "filter": "score >"}}, "INVALID_ARGUMENT",
+            "INVALID_FILTER")
+        for _ in range(100):
+            segment = g.one("QualificationService/GetSegment", {"name": made["name"]})
+            if segment["state"] == "SEGMENT_STATE_READY":
+                break
+            time.sleep(0.1)
+        check_equal(segment["state"], "SEGMENT_STATE_READY", "state")
+        leads = g.one("QualificationService/ListSegmentLeads", {"parent": made["name"],
+                                                                "pageSize": 1000})["leads"]
+        counts = g.one("QualificationService/CountSegments")["counts"]
+        check_equal([(c["segment"], int(c["leads"])) for c in counts], [(made["name"], len(leads))],
+                    "counts")
+        g.refused("QualificationService/UpdateSegment", {
+            "segment": {"name": made["name"], "etag": "stale", "displayName": "x"}}, "ABORTED",
+            "ETAG_MISMATCH")
+        g.one("QualificationService/UpdateSegment", {
+            "segment": {"name": made["name"], "displayName": "All"}, "updateMask": mask("display_name")})
+        check_equal(len(g.one("QualificationService/ListSegments")["segments"]), 1, "segments")
+        out = g.one("QualificationService/ArchiveSegment", {"name": made["name"]})
+        check_equal(out["state"], "SEGMENT_STATE_ARCHIVED", "archived")
+
     def everything_was_called(self):
         g = self.g
         for service in SERVICES:
@@ -648,7 +676,7 @@ class Story:
         for story in (self.reflection, self.health, self.directory, self.capture, self.bad_captures,
                       self.leads, self.search, self.touchpoints, self.consents, self.qualification,
                       self.scores, self.opportunities, self.imports, self.operations, self.feed,
-                      self.funnel, self.calendars, self.handoffs, self.routing, self.everything_was_called):
+                      self.funnel, self.calendars, self.handoffs, self.routing, self.segments, self.everything_was_called):
             with self.suite.case(f"{engine}: {story.__name__}"):
                 story()
 

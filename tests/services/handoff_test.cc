@@ -539,5 +539,75 @@ TEST_P(HandoffServiceTest, ThePolicyOfAMarketSwitchesHandOversOn) {
       ElementsAre("handoff_policy.response_minutes", "handoff_policy.max_escalations"));
 }
 
+// ---- segments ---------------------------------------------------------------------------------
+
+TEST_P(HandoffServiceTest, SegmentsAreSavedFilledListedAndCounted) {
+  const std::string lead = server.Capture("s@example.com").name();
+  v1::CreateSegmentRequest create;
+  create.mutable_segment()->set_display_name("Leads of the North");
+  create.mutable_segment()->set_filter("organization.display_name = \"Atelier Nord\"");
+  create.set_request_id("6ba7b810-9dad-41d1-80b4-00c04fd430cb");
+  auto made = Call(server.qualification(), &Qualification::CreateSegment, create);
+  ASSERT_TRUE(made.ok()) << made.status.error_message();
+  EXPECT_EQ(made.message.state(), v1::SEGMENT_STATE_BUILDING);
+  EXPECT_FALSE(made.message.time_dependent());
+  ASSERT_TRUE(server.server().segment_reactor().Drain().ok());
+  const std::string other = server.Capture("t@example.com").name();
+  ASSERT_TRUE(server.server().segment_reactor().Drain().ok());
+
+  auto again = Call(server.qualification(), &Qualification::CreateSegment, create);
+  EXPECT_EQ(again.message.state(), v1::SEGMENT_STATE_READY);
+  EXPECT_EQ(again.trailers["relais-replayed"], "1");
+  v1::ListSegmentLeadsRequest list;
+  list.set_parent(made.message.name());
+  list.set_page_size(1);
+  std::vector<std::string> names;
+  do {
+    auto page = Call(server.qualification(), &Qualification::ListSegmentLeads, list);
+    ASSERT_TRUE(page.ok()) << page.status.error_message();
+    for (const v1::Lead& each : page.message.leads()) names.push_back(each.name());
+    list.set_page_token(page.message.next_page_token());
+  } while (!list.page_token().empty());
+  EXPECT_THAT(names, ElementsAre(lead, other));
+  auto counts = Call(server.qualification(), &Qualification::CountSegments, {});
+  ASSERT_EQ(counts.message.counts_size(), 1);
+  EXPECT_EQ(counts.message.counts(0).segment(), made.message.name());
+  EXPECT_EQ(counts.message.counts(0).leads(), 2);
+
+  v1::UpdateSegmentRequest update;
+  update.mutable_segment()->set_name(made.message.name());
+  update.mutable_segment()->set_etag(made.message.etag());
+  update.mutable_segment()->set_filter("score > now()");
+  EXPECT_EQ(Call(server.qualification(), &Qualification::UpdateSegment, update).refusal().reason,
+            "INVALID_FILTER");
+  update.mutable_segment()->set_filter("count(touchpoints, kind = FORM, 30d) >= 1");
+  EXPECT_EQ(Call(server.qualification(), &Qualification::UpdateSegment, update).refusal().reason,
+            "ETAG_MISMATCH");
+  update.mutable_segment()->clear_etag();
+  auto updated = Call(server.qualification(), &Qualification::UpdateSegment, update);
+  EXPECT_TRUE(updated.message.time_dependent());
+  EXPECT_EQ(updated.message.state(), v1::SEGMENT_STATE_BUILDING);
+  v1::ArchiveSegmentRequest archive;
+  archive.set_name(made.message.name());
+  EXPECT_EQ(Call(server.qualification(), &Qualification::ArchiveSegment, archive).message.state(),
+            v1::SEGMENT_STATE_ARCHIVED);
+  EXPECT_EQ(Call(server.qualification(), &Qualification::ListSegments, {}).message.segments_size(),
+            1);
+
+  v1::GetSegmentRequest get;
+  get.set_name("segments/01900000-0000-7000-8000-0000000000ff");
+  EXPECT_EQ(Call(server.qualification(), &Qualification::GetSegment, get).refusal().resource_type,
+            "Segment");
+  list.set_parent(get.name());
+  EXPECT_EQ(Call(server.qualification(), &Qualification::ListSegmentLeads, list).refusal().code,
+            grpc::StatusCode::NOT_FOUND);
+  v1::CountSegmentsRequest count;
+  count.add_names(get.name());
+  EXPECT_EQ(Call(server.qualification(), &Qualification::CountSegments, count).refusal().code,
+            grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(Call(server.qualification(), &Qualification::CreateSegment, {}).refusal().fields,
+              ElementsAre("segment.display_name", "segment.filter"));
+}
+
 }  // namespace
 }  // namespace relais::testing

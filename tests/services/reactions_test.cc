@@ -18,6 +18,7 @@
 #include "server/runtime/metrics.h"
 #include "server/workers/handoffs.h"
 #include "server/workers/reactor.h"
+#include "server/workers/segments.h"
 #include "storage/open.h"
 #include "tests/fixtures/fakes.h"
 #include "tests/storage/commands_fixture.h"
@@ -458,6 +459,183 @@ TEST_P(RoutingTest, WhoIsFullGetsNothingMore) {
   auto refused = store_->Run(ByRules(Captured(2)));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(domain::FaultOf(refused.status())->reason, "NO_ROUTE");
+}
+
+// ---- segments ---------------------------------------------------------------------------------
+
+class SegmentsTest : public ReactionsTest {
+ protected:
+  std::unique_ptr<workers::Reactor> MakeKeeper(TestStore& store, const std::string& owner) {
+    workers::ReactorOptions options;
+    options.owner = owner;
+    return std::make_unique<workers::Reactor>(
+        *store, clock_, metrics_,
+        std::make_unique<workers::SegmentReaction>(*store, clock_, domain::TenantId("default")),
+        options);
+  }
+  domain::SegmentId Save(const std::string& filter, bool time_dependent = false) {
+    commands::SaveSegmentCommand command;
+    command.values.display_name = "Segment";
+    command.values.filter = filter;
+    command.values.time_dependent = time_dependent;
+    return store_->Run(command)->value.id;
+  }
+  domain::LeadId CaptureWith(const std::string& email, const std::string& title) {
+    commands::CaptureCommand command = CaptureOf(email);
+    command.lead.person.job_title = title;
+    return store_->Run(command)->value.lead.id;
+  }
+  void SetTitle(const domain::LeadId& lead, const std::string& title) {
+    commands::UpdateLeadCommand update;
+    update.lead = lead;
+    update.values.person.job_title = title;
+    update.paths = {"person.job_title"};
+    ASSERT_TRUE(store_->Run(update).ok());
+  }
+  std::set<domain::LeadId> Members(const domain::SegmentId& segment) {
+    std::set<domain::LeadId> members;
+    absl::Status status = store_->Read([&](storage::ReadTxn& tx) -> absl::Status {
+      auto leads = tx.ListLeads({.segment = segment, .limit = 10'000});
+      if (!leads.ok()) return leads.status();
+      for (const domain::Lead& lead : *leads) members.insert(lead.id);
+      auto counts = tx.CountSegmentMembers({segment});
+      if (!counts.ok()) return counts.status();
+      EXPECT_EQ((*counts)[0], static_cast<int64_t>(members.size()));
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return members;
+  }
+  domain::Segment Get(const domain::SegmentId& id) {
+    domain::Segment segment;
+    absl::Status status = store_->Read([&](storage::ReadTxn& tx) -> absl::Status {
+      auto found = tx.GetSegment(id);
+      if (!found.ok()) return found.status();
+      segment = found->value();
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return segment;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, SegmentsTest,
+                         ::testing::Values(Engine::kSqlite, Engine::kPostgres), EngineName);
+
+TEST_P(SegmentsTest, IsBuiltThenFollowsEveryChangeWithEvents) {
+  const domain::LeadId ceo = CaptureWith("a@example.com", "CEO");
+  const domain::LeadId cto = CaptureWith("b@example.com", "CTO");
+  const domain::SegmentId segment = Save("person.job_title = \"CEO\"");
+  EXPECT_EQ(Get(segment).state, domain::SegmentState::kBuilding);
+  auto keeper = MakeKeeper(*store_, "one");
+  ASSERT_TRUE(keeper->Drain().ok());
+  EXPECT_EQ(Get(segment).state, domain::SegmentState::kReady);
+  EXPECT_TRUE(Get(segment).ready_time.has_value());
+  EXPECT_THAT(Members(segment), ElementsAre(ceo));
+  EXPECT_EQ(CountEvents(domain::EventType::kSegmentEntered), 0) << "those were there already";
+
+  SetTitle(cto, "CEO");
+  SetTitle(ceo, "Chair");
+  ASSERT_TRUE(keeper->Drain().ok());
+  EXPECT_THAT(Members(segment), ElementsAre(cto));
+  std::vector<std::pair<domain::EventType, domain::LeadId>> told;
+  for (const domain::Event& event : store_->AllEvents()) {
+    if (event.subject != NameOf(segment) || event.lead.empty()) continue;
+    told.emplace_back(event.type, event.lead);
+    EXPECT_EQ(event.actor, "reactions/segments");
+  }
+  EXPECT_THAT(told,
+              ::testing::UnorderedElementsAre(std::pair(domain::EventType::kSegmentEntered, cto),
+                                              std::pair(domain::EventType::kSegmentExited, ceo)));
+  // Nothing more to say: what the reaction wrote itself moves nobody.
+  const size_t before = store_->AllEvents().size();
+  ASSERT_TRUE(keeper->Drain().ok());
+  EXPECT_EQ(store_->AllEvents().size(), before);
+}
+
+TEST_P(SegmentsTest, AnotherFilterIsComparedWithThoseWhoWereIn) {
+  const domain::LeadId ceo = CaptureWith("a@example.com", "CEO");
+  const domain::LeadId cto = CaptureWith("b@example.com", "CTO");
+  const domain::SegmentId segment = Save("person.job_title = \"CEO\"");
+  auto keeper = MakeKeeper(*store_, "one");
+  ASSERT_TRUE(keeper->Drain().ok());
+  commands::SaveSegmentCommand update;
+  update.segment = segment;
+  update.values.filter = "person.job_title = \"CTO\"";
+  update.paths = {"filter"};
+  ASSERT_TRUE(store_->Run(update).ok());
+  ASSERT_TRUE(keeper->Drain().ok());
+  EXPECT_THAT(Members(segment), ElementsAre(cto));
+  EXPECT_EQ(CountEvents(domain::EventType::kSegmentEntered), 1);
+  EXPECT_EQ(CountEvents(domain::EventType::kSegmentExited), 1);
+
+  ASSERT_TRUE(store_->Run(commands::ArchiveSegmentCommand{.segment = segment}).ok());
+  SetTitle(ceo, "CTO");
+  ASSERT_TRUE(keeper->Drain().ok());
+  EXPECT_THAT(Members(segment), ElementsAre(cto)) << "archived ones stay as they were";
+}
+
+TEST_P(SegmentsTest, WindowsMoveWithTheClock) {
+  const domain::LeadId lead = CaptureWith("a@example.com", "CEO");
+  const domain::SegmentId segment = Save("count(touchpoints, kind = FORM, 30d) >= 1", true);
+  commands::RecordTouchpointCommand record;
+  record.lead = lead;
+  record.touchpoint.kind = domain::TouchpointKind::kForm;
+  ASSERT_TRUE(store_->Run(record).ok());
+  auto keeper = MakeKeeper(*store_, "one");
+  ASSERT_TRUE(keeper->Drain().ok());
+  EXPECT_THAT(Members(segment), ElementsAre(lead));
+  clock_.AdvanceDays(31);
+  ASSERT_TRUE(keeper->Drain().ok());
+  EXPECT_THAT(Members(segment), IsEmpty());
+  EXPECT_EQ(CountEvents(domain::EventType::kSegmentExited), 1);
+}
+
+TEST_P(SegmentsTest, ManySegmentsOverRandomChangesHoldWhatTheirFiltersSelect) {
+  const std::vector<std::string> titles = {"CEO", "CTO", "CFO", ""};
+  std::vector<domain::LeadId> leads;
+  for (int i = 0; i < 30; ++i) {
+    leads.push_back(
+        CaptureWith(Concat("l", i, "@example.com"), titles[static_cast<size_t>(i) % 4]));
+  }
+  std::map<domain::SegmentId, std::string> wanted;
+  for (int i = 0; i < 3; ++i) {
+    wanted[Save(Concat("person.job_title = \"", titles[static_cast<size_t>(i)], "\""))] =
+        titles[static_cast<size_t>(i)];
+  }
+  auto first = MakeKeeper(*store_, "one");
+  auto second = MakeKeeper(*store_, "two");
+  std::map<domain::LeadId, std::string> now;
+  uint64_t random = 11;
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 15; ++i) {
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      const domain::LeadId& lead = leads[(random >> 33) % leads.size()];
+      SetTitle(lead, titles[(random >> 20) % 4]);
+    }
+    // Now one server, now another.
+    workers::Reactor& keeper = round % 2 == 0 ? *first : *second;
+    clock_.Advance(11 * domain::kMicrosPerSecond);
+    ASSERT_TRUE(keeper.Drain().ok());
+    for (const domain::Lead& lead : store_->AllLeads()) now[lead.id] = lead.person.job_title;
+    for (const auto& [segment, title] : wanted) {
+      std::set<domain::LeadId> expected;
+      for (const auto& [lead, has] : now) {
+        if (has == title) expected.insert(lead);
+      }
+      EXPECT_EQ(Members(segment), expected) << title;
+    }
+  }
+  // The events of each lead and segment alternate, and end where the lead is.
+  std::map<std::pair<std::string, domain::LeadId>, domain::EventType> last;
+  for (const domain::Event& event : store_->AllEvents()) {
+    if (event.type != domain::EventType::kSegmentEntered &&
+        event.type != domain::EventType::kSegmentExited) {
+      continue;
+    }
+    auto [it, fresh] = last.try_emplace({event.subject, event.lead}, event.type);
+    EXPECT_TRUE(fresh || it->second != event.type);
+    it->second = event.type;
+  }
 }
 
 }  // namespace

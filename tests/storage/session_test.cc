@@ -32,6 +32,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/segment.h"
 #include "storage/postgres/postgres_database.h"
 #include "storage/sql/rows.h"
 #include "storage/sql/soci_session.h"
@@ -330,6 +331,7 @@ class SessionTest : public Base<Engine>, public ::testing::WithParamInterface<Di
     RoundTrip(Make<Operation>(9, filling));
     RoundTrip(Make<domain::Calendar>(10, filling));
     RoundTrip(Make<domain::Handoff>(11, filling));
+    RoundTrip(Make<domain::Segment>(12, filling));
   }
 };
 

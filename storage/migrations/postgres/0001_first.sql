@@ -408,6 +408,30 @@ CREATE TABLE calendars (
   PRIMARY KEY (tenant_id, calendar_id)
 );
 
+CREATE TABLE segments (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  segment_id UUID NOT NULL,
+  revision BIGINT NOT NULL,
+  display_name TEXT COLLATE "C",
+  description TEXT COLLATE "C",
+  filter TEXT COLLATE "C",
+  state BIGINT,
+  time_dependent BIGINT NOT NULL,
+  ready_time BIGINT,
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, segment_id)
+);
+
+-- Who is in a segment, and since when.
+CREATE TABLE segment_members (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  segment_id UUID NOT NULL,
+  lead_id UUID NOT NULL,
+  enter_time BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, segment_id, lead_id)
+);
+
 -- Open leads of each user, moved by the transaction that moves a lead.
 CREATE TABLE user_loads (
   tenant_id TEXT COLLATE "C" NOT NULL,
@@ -668,6 +692,14 @@ ALTER TABLE handoffs FORCE ROW LEVEL SECURITY;
 CREATE POLICY handoffs_of_tenant ON handoffs
   USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 
+ALTER TABLE segments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE segments FORCE ROW LEVEL SECURITY;
+CREATE POLICY segments_of_tenant ON segments
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
+ALTER TABLE segment_members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE segment_members FORCE ROW LEVEL SECURITY;
+CREATE POLICY segment_members_of_tenant ON segment_members
+  USING (tenant_id = (SELECT current_setting('app.tenant', true)));
 DO $$
 BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO relais_app', current_schema());
@@ -677,7 +709,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
   tenants, feed_counters, leads, lead_identities, touchpoints, consents, assessments, opportunities,
   opportunity_keys, users, user_keys, teams, team_keys, imports, operations, config_documents,
   request_log, batches, person_keys, lead_terms, term_grams, reactions, calendars, user_loads,
-  rotations, handoffs
+  rotations, handoffs, segments, segment_members
 TO relais_app;
 -- The log only grows.
 GRANT SELECT, INSERT ON events TO relais_app;

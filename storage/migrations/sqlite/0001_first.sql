@@ -375,6 +375,30 @@ CREATE TABLE calendars (
   PRIMARY KEY (tenant_id, calendar_id)
 );
 
+CREATE TABLE segments (
+  tenant_id TEXT NOT NULL,
+  segment_id TEXT NOT NULL,
+  revision BIGINT NOT NULL,
+  display_name TEXT,
+  description TEXT,
+  filter TEXT,
+  state BIGINT,
+  time_dependent BIGINT NOT NULL,
+  ready_time BIGINT,
+  create_time BIGINT NOT NULL,
+  update_time BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, segment_id)
+);
+
+-- Who is in a segment, and since when.
+CREATE TABLE segment_members (
+  tenant_id TEXT NOT NULL,
+  segment_id TEXT NOT NULL,
+  lead_id TEXT NOT NULL,
+  enter_time BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, segment_id, lead_id)
+) WITHOUT ROWID;
+
 -- Open leads of each user, moved by the transaction that moves a lead.
 CREATE TABLE user_loads (
   tenant_id TEXT NOT NULL,
