@@ -192,6 +192,8 @@ absl::Status Server::Listen(const std::vector<runtime::Address>& addresses) {
     segment_reactor_->Start();
     handoff_clock_->Start();
   }
+  score_keeper_ =
+      std::make_unique<workers::ScoreKeeper>(*store_, domain::TenantId(kTenant), parts_.score_poll);
   sweeper_ = std::make_unique<workers::Sweeper>(*store_, domain::TenantId(kTenant));
   for (const auto& endpoint : endpoints_) {
     server_->GetHealthCheckService()->SetServingStatus(endpoint->descriptor().full_name(), true);
@@ -248,6 +250,7 @@ void Server::Shutdown() {
   if (handoff_clock_ != nullptr) handoff_clock_->Stop();
   if (handoff_reactor_ != nullptr) handoff_reactor_->Stop();
   if (segment_reactor_ != nullptr) segment_reactor_->Stop();
+  if (score_keeper_ != nullptr) score_keeper_->Stop();
   if (sweeper_ != nullptr) sweeper_->Stop();
   if (feed_ != nullptr) feed_->Stop();
   if (store_ != nullptr) store_->Stop();

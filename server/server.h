@@ -25,6 +25,7 @@
 #include "server/services/streams.h"
 #include "server/workers/handoffs.h"
 #include "server/workers/reactor.h"
+#include "server/workers/score_keeper.h"
 #include "server/workers/search_index.h"
 #include "server/workers/segments.h"
 #include "server/workers/sweeper.h"
@@ -39,7 +40,8 @@ struct ServerParts {
   bool strict_store = false;             // storage's test modes
   services::FeedTiming feed;
   std::chrono::milliseconds health_poll{200};
-  bool reactions_run = true;  // false: only when a test steps them
+  bool reactions_run = true;                    // false: only when a test steps them
+  std::chrono::milliseconds score_poll{5'000};  // between two looks for scores that are due
 };
 
 // Thread-safe.
@@ -70,6 +72,7 @@ class Server {
   workers::Reactor& handoff_reactor() { return *handoff_reactor_; }
   workers::Reactor& segment_reactor() { return *segment_reactor_; }
   workers::HandoffClock& handoff_clock() { return *handoff_clock_; }
+  workers::ScoreKeeper& score_keeper() { return *score_keeper_; }
 
  private:
   Server(const runtime::Options& options, const ServerParts& parts);
@@ -97,6 +100,7 @@ class Server {
   std::unique_ptr<workers::SearchIndex> search_index_;
   std::unique_ptr<workers::Reactor> handoff_reactor_, segment_reactor_;
   std::unique_ptr<workers::HandoffClock> handoff_clock_;
+  std::unique_ptr<workers::ScoreKeeper> score_keeper_;
   std::unique_ptr<workers::Sweeper> sweeper_;
   std::vector<int> ports_;
   std::unique_ptr<grpc::Server> server_;

@@ -223,6 +223,10 @@ class WriteTxn {
   // revision is raised by one; the given entity is updated with it. A state equal to the one before
   // (but for update_time) writes nothing. update_time is set to now().
   virtual absl::Status Keep(domain::Lead& lead, const domain::EventDraft& draft) = 0;
+  // Keeps what time alone made of a lead's score: no event, no new revision, update_time stays.
+  // Only the fields of the score may differ (score, its parts, grade, band, state,
+  // next_score_time).
+  virtual absl::Status KeepScore(const domain::Lead& lead) = 0;
   virtual absl::Status Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) = 0;
   virtual absl::Status Keep(domain::User& user, const domain::EventDraft& draft) = 0;
   virtual absl::Status Keep(domain::Team& team, const domain::EventDraft& draft) = 0;
@@ -347,6 +351,11 @@ struct SearchHit {
   int relevance = 0;  // 1 to 1000
 };
 
+struct ScoredLead {
+  domain::LeadId lead;
+  std::string score_model;
+};
+
 // A snapshot to read from. Handed to bodies only.
 class ReadTxn {
  public:
@@ -384,6 +393,15 @@ class ReadTxn {
       const domain::HandoffId& id) = 0;
   virtual absl::StatusOr<std::optional<domain::Segment>> GetSegment(
       const domain::SegmentId& id) = 0;
+
+  // Leads after `after` (empty: from the first) in the order of their ids, with the revision of the
+  // model that judged them.
+  virtual absl::StatusOr<std::vector<ScoredLead>> ScoredLeads(const domain::LeadId& after,
+                                                              int limit) = 0;
+  virtual absl::StatusOr<int64_t> CountLeads() = 0;
+  // Leads whose next_score_time is at or before `now`, the earliest first.
+  virtual absl::StatusOr<std::vector<domain::LeadId>> LeadsDueForScore(domain::Timestamp now,
+                                                                       int limit) = 0;
 
   virtual absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(

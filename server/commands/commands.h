@@ -26,6 +26,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/revisions.h"
 #include "server/domain/routing.h"
 #include "server/domain/segment.h"
 #include "server/domain/value.h"
@@ -126,7 +127,8 @@ storage::Keys KeysOf(const AssessLeadCommand& command);
 absl::StatusOr<Result<domain::Assessment>> Run(storage::WriteTxn& tx,
                                                const AssessLeadCommand& command);
 
-enum class LeadStep { kQualify, kDisqualify, kRecycle };
+// kOverride makes a prospect of a lead whatever its criteria say.
+enum class LeadStep { kQualify, kDisqualify, kRecycle, kOverride };
 struct LeadStepCommand {
   Once once;
   LeadStep step = LeadStep::kQualify;
@@ -243,6 +245,80 @@ struct EscalateHandoffCommand {
 };
 storage::Keys KeysOf(const EscalateHandoffCommand& command);
 absl::Status Run(storage::WriteTxn& tx, const EscalateHandoffCommand& command);
+
+// A draft of a model or a policy: made, or changed in the given parts (update paths of decode.h).
+template <class T>
+struct SaveRevisionCommand {
+  Once once;
+  bool create = false;
+  domain::ConfigName name;  // when it is changed: the revision to start from, 0 for the latest
+  std::string etag;
+  T values;
+  std::vector<std::string> paths;
+};
+template <class T>
+struct ActivateRevisionCommand {
+  Once once;
+  domain::ConfigName name;
+  std::string etag;
+};
+using SaveScoringModelCommand = SaveRevisionCommand<domain::ScoringModel>;
+using SavePolicyCommand = SaveRevisionCommand<domain::QualificationPolicy>;
+using ActivateScoringModelCommand = ActivateRevisionCommand<domain::ScoringModel>;
+using ActivatePolicyCommand = ActivateRevisionCommand<domain::QualificationPolicy>;
+storage::Keys KeysOf(const SaveScoringModelCommand& command);
+absl::StatusOr<Result<domain::Revised<domain::ScoringModel>>> Run(
+    storage::WriteTxn& tx, const SaveScoringModelCommand& command);
+storage::Keys KeysOf(const SavePolicyCommand& command);
+absl::StatusOr<Result<domain::Revised<domain::QualificationPolicy>>> Run(
+    storage::WriteTxn& tx, const SavePolicyCommand& command);
+storage::Keys KeysOf(const ActivateScoringModelCommand& command);
+absl::StatusOr<Result<domain::Revised<domain::ScoringModel>>> Run(
+    storage::WriteTxn& tx, const ActivateScoringModelCommand& command);
+storage::Keys KeysOf(const ActivatePolicyCommand& command);
+absl::StatusOr<Result<domain::Revised<domain::QualificationPolicy>>> Run(
+    storage::WriteTxn& tx, const ActivatePolicyCommand& command);
+
+// Begins the rescoring of all leads. The work itself is done by workers, slice by slice, through
+// RescoreSlice.
+struct RescoreLeadsCommand {
+  Once once;
+};
+storage::Keys KeysOf(const RescoreLeadsCommand& command);
+absl::StatusOr<Result<domain::Operation>> Run(storage::WriteTxn& tx,
+                                              const RescoreLeadsCommand& command);
+inline constexpr char kRescoreKind[] = "rescore";  // Operation.kind
+
+// The leads that come next, in the order of their ids. `counted` are those whose evidence is to be
+// counted anew as far as the worker could see; it is counted for others, too, where need be.
+struct RescoreSliceCommand {
+  domain::OperationId operation;
+  std::string after;  // where the operation must stand: the id of the last lead judged
+  std::vector<domain::LeadId> leads;
+  std::vector<bool> counted;  // of each lead
+  int64_t total = 0;          // leads in all, as counted at the beginning
+  bool last = false;          // none comes after these
+};
+storage::Keys KeysOf(const RescoreSliceCommand& command);
+// FAILED_PRECONDITION, reason OPERATION_MOVED, when the operation stands elsewhere or has ended.
+absl::StatusOr<domain::Operation> Run(storage::WriteTxn& tx, const RescoreSliceCommand& command);
+
+// Ends an operation that runs, with an error of google.rpc.Code `code`.
+struct FailOperationCommand {
+  domain::OperationId operation;
+  int64_t code = 0;
+  std::string message;
+};
+storage::Keys KeysOf(const FailOperationCommand& command);
+absl::StatusOr<domain::Operation> Run(storage::WriteTxn& tx, const FailOperationCommand& command);
+
+// Leads whose scores are another because time passed.
+struct RefreshScoresCommand {
+  std::vector<domain::LeadId> leads;
+};
+storage::Keys KeysOf(const RefreshScoresCommand& command);
+// How many deserved an event.
+absl::StatusOr<int64_t> Run(storage::WriteTxn& tx, const RefreshScoresCommand& command);
 
 // ---- OpportunityService -----------------------------------------------------------------------
 

@@ -82,6 +82,14 @@ absl::StatusOr<Result<Lead>> Run(WriteTxn& tx, const LeadStepCommand& command) {
       lead = std::move(outcome.lead);
       break;
     }
+    case LeadStep::kOverride: {
+      ASSIGN_OR_RETURN(lead,
+                       domain::Transit(std::move(lead), domain::Trigger::kQualifyLead, context));
+      // The policy that was passed over stands in the log; the trigger says that it was.
+      draft =
+          domain::TransitionDraft(context, "", tx.config().policy(lead.market).versioned_name());
+      break;
+    }
     case LeadStep::kDisqualify: {
       ASSIGN_OR_RETURN(lead,
                        domain::Transit(std::move(lead), domain::Trigger::kDisqualifyLead, context));

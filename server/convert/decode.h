@@ -75,6 +75,8 @@ absl::StatusOr<Parsed<commands::BatchAssignCommand>> ParseBatchAssignLeads(
 struct LeadAt {
   domain::LeadId lead;
   std::optional<domain::Timestamp> read_time;  // absent: now
+  // The model to judge by, of calls that take one; absent: the lead's own.
+  std::optional<domain::ConfigName> model = {};
 };
 absl::StatusOr<LeadAt> ParseGetLead(const v1::GetLeadRequest& request,
                                     const DecodeContext& context);
@@ -137,6 +139,30 @@ absl::StatusOr<Parsed<commands::LeadStepCommand>> ParseDisqualifyLead(
     const v1::DisqualifyLeadRequest& request, const DecodeContext& context);
 absl::StatusOr<Parsed<commands::LeadStepCommand>> ParseRecycleLead(
     const v1::RecycleLeadRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::LeadStepCommand>> ParseOverrideQualification(
+    const v1::OverrideQualificationRequest& request, const DecodeContext& context);
+// Paths of an update are field names of the message: "rules", "grade_bounds".
+absl::StatusOr<Parsed<commands::SaveScoringModelCommand>> ParseCreateScoringModel(
+    const v1::CreateScoringModelRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::SaveScoringModelCommand>> ParseUpdateScoringModel(
+    const v1::UpdateScoringModelRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::ActivateScoringModelCommand>> ParseActivateScoringModel(
+    const v1::ActivateScoringModelRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::SavePolicyCommand>> ParseCreateQualificationPolicy(
+    const v1::CreateQualificationPolicyRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::SavePolicyCommand>> ParseUpdateQualificationPolicy(
+    const v1::UpdateQualificationPolicyRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::ActivatePolicyCommand>> ParseActivateQualificationPolicy(
+    const v1::ActivateQualificationPolicyRequest& request, const DecodeContext& context);
+struct SimulationQuery {
+  domain::ConfigName model;
+  std::optional<domain::Timestamp> end_time;  // absent: now
+  bool figures_only = false;
+};
+absl::StatusOr<SimulationQuery> ParseSimulateScoringModel(
+    const v1::SimulateScoringModelRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::RescoreLeadsCommand>> ParseRescoreLeads(
+    const v1::RescoreLeadsRequest& request, const DecodeContext& context);
 absl::StatusOr<LeadAt> ParseScoreLead(const v1::ScoreLeadRequest& request,
                                       const DecodeContext& context);
 absl::StatusOr<LeadAt> ParseExplainScore(const v1::ExplainScoreRequest& request,
@@ -185,16 +211,16 @@ absl::StatusOr<ListPage> ParseListSegmentLeads(const v1::ListSegmentLeadsRequest
 absl::StatusOr<std::vector<domain::SegmentId>> ParseCountSegments(
     const v1::CountSegmentsRequest& request, const DecodeContext& context);
 
-// Names of configuration, as Config::FindPolicy, FindModel and FindPipeline take them.
-absl::StatusOr<std::string> ParseGetQualificationPolicy(
+absl::StatusOr<domain::ConfigName> ParseGetQualificationPolicy(
     const v1::GetQualificationPolicyRequest& request, const DecodeContext& context);
-absl::StatusOr<std::string> ParseGetScoringModel(const v1::GetScoringModelRequest& request,
-                                                 const DecodeContext& context);
+absl::StatusOr<domain::ConfigName> ParseGetScoringModel(const v1::GetScoringModelRequest& request,
+                                                        const DecodeContext& context);
+// As Config::FindPipeline takes it.
 absl::StatusOr<std::string> ParseGetPipeline(const v1::GetPipelineRequest& request,
                                              const DecodeContext& context);
 
-// A page of configuration: the names greater than `after`, in their order (of a policy or model the
-// versioned name).
+// A page of configuration: the names greater than `after`, in their order (of a policy or model
+// what services/named.h makes of name and revision).
 struct NamePage {
   int limit = 0;
   std::string after;

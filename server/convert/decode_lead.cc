@@ -208,6 +208,22 @@ absl::StatusOr<LeadAt> ReadLeadAt(const std::string& name, bool at,
   return out;
 }
 
+// A lead at a moment, to be judged by its own model or by the one that is named.
+template <class R>
+absl::StatusOr<LeadAt> ReadJudged(const R& request, const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  LeadAt out;
+  out.lead = reader.Name<domain::LeadTag>("name", request.name(), Presence::kRequired);
+  out.read_time = reader.ReadTime("read_time", request.has_read_time(), request.read_time());
+  if (!request.revision().empty()) {
+    out.model =
+        ReadConfigName(domain::ConfigKind::kScoringModel, "revision", request.revision(), reader);
+  }
+  if (!violations.empty()) return violations.ToStatus();
+  return out;
+}
+
 }  // namespace
 
 domain::Lead ReadLead(const Path& field, const v1::Lead& in, Reader& reader) {
@@ -418,12 +434,12 @@ absl::StatusOr<LeadAt> ParseGetLead(const v1::GetLeadRequest& request,
 
 absl::StatusOr<LeadAt> ParseScoreLead(const v1::ScoreLeadRequest& request,
                                       const DecodeContext& context) {
-  return ReadLeadAt(request.name(), request.has_read_time(), request.read_time(), context);
+  return ReadJudged(request, context);
 }
 
 absl::StatusOr<LeadAt> ParseExplainScore(const v1::ExplainScoreRequest& request,
                                          const DecodeContext& context) {
-  return ReadLeadAt(request.name(), request.has_read_time(), request.read_time(), context);
+  return ReadJudged(request, context);
 }
 
 absl::StatusOr<std::vector<domain::LeadId>> ParseBatchGetLeads(

@@ -70,23 +70,12 @@ absl::StatusOr<Parsed<commands::LeadStepCommand>> ReadStep(const R& request,
   return Finish(std::move(command), request, method, reader, context);
 }
 
-// "{collection}/{id}", with "@{revision}" where there are revisions.
-absl::StatusOr<std::string> ReadConfigName(const std::string& name, std::string_view collection,
-                                           bool revisions) {
-  static const RE2* const kId = new RE2("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[1-9][0-9]{0,17})?");
-  std::string_view id = name;
-  if (id.starts_with(collection) && id.substr(collection.size()).starts_with('/')) {
-    id.remove_prefix(collection.size() + 1);
-    if (RE2::FullMatch(re2::StringPiece(id.data(), id.size()), *kId) &&
-        (revisions || id.find('@') == std::string_view::npos)) {
-      return name;
-    }
-  }
+// "pipelines/{id}".
+absl::StatusOr<std::string> ReadPipelineName(const std::string& name) {
+  static const RE2* const kName = new RE2("pipelines/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}");
+  if (RE2::FullMatch(name, *kName)) return name;
   Violations violations;
-  violations.Add("name",
-                 Concat("must be ", collection, revisions ? "/{id} or " : "/{id}",
-                        revisions ? collection : "", revisions ? "/{id}@{revision}" : ""),
-                 name, Privacy::kOpen);
+  violations.Add("name", "must be pipelines/{id}", name, Privacy::kOpen);
   return violations.ToStatus();
 }
 
@@ -174,19 +163,15 @@ absl::StatusOr<Parsed<commands::LeadStepCommand>> ParseRecycleLead(
                   context);
 }
 
-absl::StatusOr<std::string> ParseGetQualificationPolicy(
-    const v1::GetQualificationPolicyRequest& request, const DecodeContext&) {
-  return ReadConfigName(request.name(), "qualificationPolicies", true);
-}
-
-absl::StatusOr<std::string> ParseGetScoringModel(const v1::GetScoringModelRequest& request,
-                                                 const DecodeContext&) {
-  return ReadConfigName(request.name(), "scoringModels", true);
+absl::StatusOr<Parsed<commands::LeadStepCommand>> ParseOverrideQualification(
+    const v1::OverrideQualificationRequest& request, const DecodeContext& context) {
+  return ReadStep(request, commands::LeadStep::kOverride, "OverrideQualification",
+                  Presence::kRequired, context);
 }
 
 absl::StatusOr<std::string> ParseGetPipeline(const v1::GetPipelineRequest& request,
                                              const DecodeContext&) {
-  return ReadConfigName(request.name(), "pipelines", false);
+  return ReadPipelineName(request.name());
 }
 
 absl::StatusOr<NamePage> ParseListQualificationPolicies(

@@ -28,14 +28,17 @@
 #include "server/domain/criteria.h"
 #include "server/domain/directory.h"
 #include "server/domain/event.h"
+#include "server/domain/explain.h"
 #include "server/domain/handoff.h"
 #include "server/domain/history.h"
 #include "server/domain/lead.h"
 #include "server/domain/negotiation.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/revisions.h"
 #include "server/domain/routing.h"
 #include "server/domain/scoring.h"
+#include "server/domain/simulation.h"
 #include "server/domain/value.h"
 
 namespace relais::convert {
@@ -51,6 +54,9 @@ void Encode(const domain::Opportunity& in, v1::Opportunity* out);
 void Encode(const domain::Pipeline& in, v1::Pipeline* out);
 void Encode(const domain::QualificationPolicy& in, v1::QualificationPolicy* out);
 void Encode(const domain::ScoringModel& in, v1::ScoringModel* out);
+// With state, author and times of the revision.
+void Encode(const domain::Revised<domain::QualificationPolicy>& in, v1::QualificationPolicy* out);
+void Encode(const domain::Revised<domain::ScoringModel>& in, v1::ScoringModel* out);
 void Encode(const domain::User& in, v1::User* out);
 void Encode(const domain::Team& in, v1::Team* out);
 void Encode(const domain::Calendar& in, v1::Calendar* out);
@@ -123,6 +129,13 @@ void Encode(const domain::ScoreBreakdown& in, const domain::LeadId& lead,
 void Encode(const domain::ScoreBreakdown& in, const domain::LeadId& lead,
             const domain::ScoringModel& model, domain::Timestamp read_time,
             v1::ExplainScoreResponse* out);
+void Encode(const domain::SimulationResult& in, const domain::ScoringModel& candidate,
+            const domain::ScoringModel& active, v1::SimulationResult* out);
+void Encode(const domain::SimulatedLead& in, const domain::LeadId& lead,
+            v1::SimulatedCrossing* out);
+// What else there is to say of it: which of the missed rules nearly counted, what would lift the
+// score.
+void AddOutlook(const domain::ScoreOutlook& in, v1::ExplainScoreResponse* out);
 // Names the lead's touchpoints that match a rule that counted, on the days that counted: the
 // earliest first, at most 100 a day and never more than counted. `touchpoints` must be those known
 // at the score's read_time, in the order in which they were recorded.

@@ -10,6 +10,7 @@
 namespace relais::convert {
 namespace {
 
+constexpr int kMaxLifts = 50;           // ExplainScoreResponse.lifts
 constexpr int kMaxEvidenceNames = 100;  // of one day, ScoreEvidence.touchpoints
 
 // A record that cannot be read back still says which criterion it answered.
@@ -49,12 +50,50 @@ void EncodePart(const domain::ScorePart& in, v1::ScorePart* out) {
   }
 }
 
+std::string_view FilterOf(const domain::ScoringRule& rule) {
+  return rule.lead_filter.empty() ? rule.touchpoint_filter : rule.lead_filter;
+}
+
 void EncodePart(const domain::MissedRule& in, v1::MissedRule* out) {
   out->set_rule(in.rule->id);
   out->set_dimension(static_cast<v1::ScoreDimension>(in.rule->dimension));
   out->set_description(in.rule->description);
   out->set_points(in.rule->points);
-  out->set_filter(in.rule->lead_filter.empty() ? in.rule->touchpoint_filter : in.rule->lead_filter);
+  out->set_filter(std::string(FilterOf(*in.rule)));
+}
+
+void EncodePart(const domain::SimulatedFigures& in, const domain::ScoringModel& model,
+                v1::SimulatedModel* out) {
+  out->set_model(model.versioned_name());
+  out->set_crossed(in.crossed);
+  out->set_crossed_and_won(in.crossed_and_won);
+  if (in.precision_bp) out->set_precision_bp(*in.precision_bp);
+  if (in.recall_bp) out->set_recall_bp(*in.recall_bp);
+  if (in.median_days) out->set_median_days(*in.median_days);
+  for (const domain::SimulatedGroup& group : in.deciles) {
+    v1::SimulatedDecile* entry = out->add_deciles();
+    entry->set_min_points(group.min_points);
+    entry->set_max_points(group.max_points);
+    entry->set_leads(group.leads);
+    entry->set_won(group.won);
+    if (group.lift_bp) entry->set_lift_bp(*group.lift_bp);
+  }
+  for (const domain::SimulatedBand& band : in.bands) {
+    v1::SimulatedBand* entry = out->add_bands();
+    entry->set_band(static_cast<v1::ScoreBand>(band.band));
+    entry->set_leads(band.leads);
+    entry->set_won(band.won);
+  }
+}
+
+template <class T, class Message>
+void EncodeRevised(const domain::Revised<T>& in, Message* out) {
+  Encode(in.value, out);
+  out->set_state(static_cast<v1::RevisionState>(in.state));
+  out->set_author(in.author);
+  if (in.create_time) Encode(*in.create_time, out->mutable_create_time());
+  if (in.activate_time) Encode(*in.activate_time, out->mutable_activate_time());
+  out->set_etag(domain::EtagOf(in.revision));
 }
 
 }  // namespace
@@ -81,8 +120,13 @@ void Encode(const domain::QualificationPolicy& in, v1::QualificationPolicy* out)
     entry->set_required(criterion.required);
     entry->set_question(criterion.question);
     entry->set_valid_days(static_cast<int32_t>(criterion.valid_days));
+    entry->set_round(static_cast<v1::QualificationRound>(criterion.round));
+    entry->set_weight(static_cast<int32_t>(criterion.weight));
+    entry->set_min_confidence_percent(static_cast<int32_t>(criterion.min_confidence_percent));
   }
   out->set_built_in(in.built_in);
+  out->set_marketing_weight(static_cast<int32_t>(in.marketing_weight));
+  out->set_sales_weight(static_cast<int32_t>(in.sales_weight));
 }
 
 void Encode(const domain::ScoringModel& in, v1::ScoringModel* out) {
@@ -102,11 +146,30 @@ void Encode(const domain::ScoringModel& in, v1::ScoringModel* out) {
     entry->set_repeat_limit_per_day(static_cast<int32_t>(rule.repeat_limit_per_day));
     entry->set_window_days(static_cast<int32_t>(rule.window_days));
     entry->set_half_life_days(static_cast<int32_t>(rule.half_life_days));
+    entry->set_group(rule.group);
+  }
+  for (const domain::ScoringGroup& group : in.groups) {
+    v1::ScoringGroup* entry = out->add_groups();
+    entry->set_group(group.id);
+    entry->set_description(group.description);
+    entry->set_cap_points(group.cap_points);
   }
   out->set_threshold_points(in.threshold_points);
   for (int64_t bound : in.fit_bounds) out->mutable_grade_bounds()->add_fit(bound);
   for (int64_t bound : in.engagement_bounds) out->mutable_grade_bounds()->add_engagement(bound);
+  if (in.warm_points != 0 || in.ready_points != 0) {
+    out->mutable_band_bounds()->set_warm(in.warm_points);
+    out->mutable_band_bounds()->set_ready(in.ready_points);
+  }
   out->set_built_in(in.built_in);
+}
+
+void Encode(const domain::Revised<domain::QualificationPolicy>& in, v1::QualificationPolicy* out) {
+  EncodeRevised(in, out);
+}
+
+void Encode(const domain::Revised<domain::ScoringModel>& in, v1::ScoringModel* out) {
+  EncodeRevised(in, out);
 }
 
 void Encode(const domain::ScoreBreakdown& in, const domain::LeadId& lead,
@@ -117,6 +180,7 @@ void Encode(const domain::ScoreBreakdown& in, const domain::LeadId& lead,
   out->set_engagement_score(in.engagement_score);
   out->set_intent_score(in.intent_score);
   out->set_grade(in.grade);
+  out->set_band(static_cast<v1::ScoreBand>(in.band));
   out->set_model(model.versioned_name());
   out->set_marketing_qualified(in.marketing_qualified);
   Encode(read_time, out->mutable_read_time());
@@ -130,6 +194,51 @@ void Encode(const domain::ScoreBreakdown& in, const domain::LeadId& lead,
   for (const domain::ScorePart& part : in.parts) EncodePart(part, out->add_parts());
   for (const domain::MissedRule& missed : in.missed) EncodePart(missed, out->add_missed());
   out->set_missing_points(in.missing_points);
+  for (const domain::GroupCut& cut : in.cuts) {
+    v1::GroupCut* entry = out->add_cuts();
+    entry->set_group(cut.group->id);
+    entry->set_description(cut.group->description);
+    entry->set_uncapped_points(cut.uncapped_points);
+    entry->set_points(cut.points);
+  }
+}
+
+void AddOutlook(const domain::ScoreOutlook& in, v1::ExplainScoreResponse* out) {
+  for (v1::MissedRule& missed : *out->mutable_missed()) {
+    auto near = in.near.find(missed.rule());
+    if (near == in.near.end()) continue;
+    missed.set_nearly(true);
+    missed.set_reason(near->second.reason);
+    missed.set_unmet_condition(near->second.unmet_condition);
+    if (near->second.last_day) missed.set_last_day(domain::DayText(*near->second.last_day));
+  }
+  for (const domain::ScoreLift& lift : in.lifts) {
+    if (out->lifts_size() == kMaxLifts) break;
+    v1::ScoreLift* entry = out->add_lifts();
+    entry->set_rule(lift.rule->id);
+    entry->set_description(lift.rule->description);
+    entry->set_filter(std::string(FilterOf(*lift.rule)));
+    entry->set_on_touchpoint(lift.rule->lead_filter.empty());
+    entry->set_points(lift.points);
+    entry->set_reaches_threshold(lift.reaches_threshold);
+  }
+  for (const domain::ScoringRule* rule : in.path) out->add_path_to_threshold(rule->id);
+}
+
+void Encode(const domain::SimulationResult& in, const domain::ScoringModel& candidate,
+            const domain::ScoringModel& active, v1::SimulationResult* out) {
+  out->set_leads(in.leads);
+  out->set_won(in.won);
+  EncodePart(in.candidate, candidate, out->mutable_candidate());
+  EncodePart(in.active, active, out->mutable_active());
+}
+
+void Encode(const domain::SimulatedLead& in, const domain::LeadId& lead,
+            v1::SimulatedCrossing* out) {
+  out->set_lead(domain::NameOf(lead));
+  if (in.candidate.cross_time) Encode(*in.candidate.cross_time, out->mutable_candidate_time());
+  if (in.active.cross_time) Encode(*in.active.cross_time, out->mutable_active_time());
+  if (in.won_time) Encode(*in.won_time, out->mutable_won_time());
 }
 
 void AddEvidence(const domain::CompiledModel& model,

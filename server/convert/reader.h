@@ -147,6 +147,11 @@ class Reader {
   domain::Timestamp now_;
 };
 
+// "{collection}/{id}" of a kind of configuration, with "@{revision}" where one is meant; empty,
+// with a violation, for what is none.
+domain::ConfigName ReadConfigName(domain::ConfigKind kind, const Path& field,
+                                  const std::string& name, Reader& reader);
+
 // Adds `entry` unless an equal one is there.
 template <class T>
 void AddOnce(std::vector<T>& list, T entry) {

@@ -44,6 +44,38 @@ QualificationPolicy B2c() {
           .built_in = true};
 }
 
+// MEDDIC (D. Dunkel, J. Napoli, PTC, 1996) as an example for long sales to companies: shipped, not
+// in force. Pain and champion are marketing's to find out before sales is called in; of the rest
+// sales asks for the economic buyer and for most of what it weighs.
+QualificationPolicy Meddic() {
+  constexpr auto kMarketing = QualificationRound::kMarketing;
+  constexpr auto kText = CriterionKind::kText;
+  auto weighted = [](std::string id, CriterionKind kind, std::string question, int64_t weight) {
+    Criterion criterion{std::move(id), kind, false, std::move(question), kB2bAnswerDays};
+    criterion.weight = weight;
+    criterion.min_confidence_percent = 50;
+    return criterion;
+  };
+  QualificationPolicy policy{
+      .id = "meddic",
+      .display_name = "MEDDIC",
+      .market = Market::kB2b,
+      .revision = 1,
+      .criteria = {{"identified_pain", CriterionKind::kNeed, true,
+                    "What hurts, and what does it cost?", kB2bAnswerDays, kMarketing},
+                   {"champion", CriterionKind::kAuthority, true, "Who inside wants this to happen?",
+                    kB2bAnswerDays, kMarketing},
+                   {"economic_buyer", CriterionKind::kAuthority, true,
+                    "Who can say yes to the money?", kB2bAnswerDays},
+                   weighted("metrics", kText, "Which figures will get better, by how much?", 40),
+                   weighted("decision_criteria", kText, "By what will they choose?", 30),
+                   weighted("decision_process", kText, "How, with whom and when do they decide?",
+                            30)},
+      .built_in = true};
+  policy.sales_weight = 60;
+  return policy;
+}
+
 // Points and caps of one touchpoint rule, which differ by market; everything else is shared.
 struct Weight {
   int64_t points, cap;
@@ -205,10 +237,11 @@ HandoffPolicy ByHand(std::string id, Market market) {
 
 const Config& BuiltInConfig() {
   static const auto* const kConfig =
-      new Config{.policies = {B2c(), Bant()},
+      new Config{.policies = {B2c(), Bant(), Meddic()},
                  .models = {CompiledModel::Compile(B2bModel()).value(),
                             CompiledModel::Compile(B2cModel()).value()},
                  .pipelines = {DefaultPipeline()},
+                 .active_policies = {"", Bant().versioned_name(), B2c().versioned_name()},
                  .handoff_policies = {ByHand("b2b", Market::kB2b), ByHand("b2c", Market::kB2c)},
                  .routing_rules = {}};
   return *kConfig;

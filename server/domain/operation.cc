@@ -50,6 +50,8 @@ absl::Span<const Field<Operation>> FieldsOf<Operation>() {
           "rows_done", [](auto& e) -> auto& { return e.rows_done; }),
       MakeField<Operation>(
           "rows_failed", [](auto& e) -> auto& { return e.rows_failed; }),
+      MakeField<Operation>("cursor", [](auto& e) -> auto& { return e.cursor; },
+                           {.type = FieldType::kBlob, .history = false, .filterable = false}),
       MakeField<Operation>(
           "error.code", [](auto& e) -> auto& { return e.error_code; }),
       MakeField<Operation>(

@@ -31,6 +31,7 @@ struct Operation {
   OperationState state = OperationState::kUnspecified;
   std::string target;  // name of the resource it works on
   int64_t rows_total = 0, rows_read = 0, rows_done = 0, rows_failed = 0;
+  std::string cursor;      // where it goes on after a restart; the kind says what it holds
   int64_t error_code = 0;  // google.rpc.Code
   std::string error_message, actor;
   Timestamp create_time, update_time;

@@ -10,21 +10,6 @@
 namespace relais::domain {
 namespace {
 
-// Whether an event's changes are those of the lead itself. Other events of a lead tell the fields
-// of a touchpoint, a consent or an assessment, some of which are named like the lead's own.
-bool ChangesLead(EventType type) {
-  switch (type) {
-    case EventType::kLeadCreated:
-    case EventType::kLeadUpdated:
-    case EventType::kLeadTransitioned:
-    case EventType::kLeadAssigned:
-    case EventType::kLeadRescored:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool ChangesOpportunity(EventType type) {
   switch (type) {
     case EventType::kOpportunityCreated:
@@ -39,6 +24,19 @@ bool ChangesOpportunity(EventType type) {
 }
 
 }  // namespace
+
+bool ChangesLead(EventType type) {
+  switch (type) {
+    case EventType::kLeadCreated:
+    case EventType::kLeadUpdated:
+    case EventType::kLeadTransitioned:
+    case EventType::kLeadAssigned:
+    case EventType::kLeadRescored:
+      return true;
+    default:
+      return false;
+  }
+}
 
 absl::StatusOr<Lead> ReplayLead(const LeadId& lead, absl::Span<const Event> events,
                                 Timestamp read_time) {

@@ -22,6 +22,10 @@ namespace relais::domain {
 
 inline constexpr Timestamp kEndOfTime = {std::numeric_limits<int64_t>::max()};
 
+// Whether an event's changes are those of the lead itself. Other events of a lead tell the fields
+// of a touchpoint, a consent or an assessment, some of which are named like the lead's own.
+bool ChangesLead(EventType type);
+
 // The lead after the last of its events recorded at or before `read_time`. Values of an erased
 // person are absent. NOT_FOUND when it had not been made by then.
 absl::StatusOr<Lead> ReplayLead(const LeadId& lead, absl::Span<const Event> events,

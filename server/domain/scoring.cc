@@ -10,10 +10,19 @@
 #include "server/domain/concat.h"
 #include "server/domain/faults.h"
 #include "server/domain/filter_eval.h"
+#include "server/domain/scoring_internal.h"
 #include "server/domain/status_macros.h"
 
 namespace relais::domain {
 namespace {
+
+using scoring_internal::Capped;
+using scoring_internal::Days;
+using scoring_internal::Rule;
+using scoring_internal::Sums;
+using scoring_internal::Tally;
+using scoring_internal::UncappedPoints;
+using scoring_internal::WorthAt;
 
 // ---- decay ------------------------------------------------------------------------------------
 
@@ -47,31 +56,6 @@ uint64_t RootOfHalf(int64_t n) {
 
 // ---- evidence ---------------------------------------------------------------------------------
 
-using Days = std::map<int64_t, int64_t>;
-using Rule = CompiledModel::Rule;
-
-int64_t Capped(const ScoringRule& rule, int64_t points) {
-  return rule.cap_points == 0 ? points : std::clamp(points, -rule.cap_points, rule.cap_points);
-}
-
-// What a touchpoint of that age is worth, in 1/65536 of the rule's points.
-int64_t WorthAt(const Rule& rule, int64_t age) {
-  return age < 0 || age >= static_cast<int64_t>(rule.decay.size())
-             ? 0
-             : rule.decay[static_cast<size_t>(age)];
-}
-
-int64_t UncappedPoints(const Rule& rule, const Days& days, int64_t today) {
-  int64_t worth = 0;
-  for (const auto& [day, count] : days) worth += count * WorthAt(rule, today - day);
-  return rule.spec->points * worth / kDecayUnit;
-}
-
-const Days* EvidenceOf(const ScoreState& state, const Rule& rule) {
-  auto found = state.counts.find(rule.spec->id);
-  return found == state.counts.end() ? nullptr : &found->second;
-}
-
 std::string GradeOf(const ScoringModel& model, int64_t fit, int64_t engagement) {
   auto place = [](const std::array<int64_t, 3>& bounds, int64_t points) {
     size_t i = 0;
@@ -83,59 +67,6 @@ std::string GradeOf(const ScoringModel& model, int64_t fit, int64_t engagement) 
   grade[1] = static_cast<char>('1' + place(model.engagement_bounds, engagement));
   return grade;
 }
-
-// The sums that a lead shows, without their parts.
-struct Sums {
-  int64_t fit = 0, engagement = 0, intent = 0;
-
-  int64_t total() const { return fit + engagement + intent; }
-  int64_t& Of(ScoreDimension dimension) {
-    return dimension == ScoreDimension::kFit
-               ? fit
-               : (dimension == ScoreDimension::kIntent ? intent : engagement);
-  }
-  friend bool operator==(const Sums&, const Sums&) = default;
-};
-
-// Points as they add up: by dimension, those of groups before their caps.
-class Tally {
- public:
-  explicit Tally(const CompiledModel& model)
-      : model_(&model), groups_(model.group_dimensions().size()) {}
-
-  void Add(const Rule& rule, int64_t points) {
-    if (rule.group < 0) {
-      sums_.Of(rule.spec->dimension) += points;
-    } else {
-      groups_[static_cast<size_t>(rule.group)] += points;
-    }
-  }
-  Sums Total() const {
-    Sums total = sums_;
-    for (size_t i = 0; i < groups_.size(); ++i) {
-      total.Of(model_->group_dimensions()[i]) += Held(i);
-    }
-    return total;
-  }
-  std::vector<GroupCut> Cuts() const {
-    std::vector<GroupCut> cuts;
-    for (size_t i = 0; i < groups_.size(); ++i) {
-      if (Held(i) == groups_[i]) continue;
-      cuts.push_back({&model_->model().groups[i], groups_[i], Held(i) - groups_[i]});
-    }
-    return cuts;
-  }
-
- private:
-  int64_t Held(size_t group) const {
-    const int64_t cap = model_->model().groups[group].cap_points;
-    return std::clamp(groups_[group], -cap, cap);
-  }
-
-  const CompiledModel* model_;
-  Sums sums_;
-  std::vector<int64_t> groups_;
-};
 
 // One touchpoint rule that has evidence, as the days pass.
 class Fading {
@@ -183,7 +114,7 @@ class Fading {
 int64_t UncappedPointsNow(const Rule& rule, const FilterSubject& lead, const ScoreState& state,
                           Timestamp now, std::vector<Fading>& fading) {
   if (!rule.on_touchpoints) return Matches(rule.filter, lead, now) ? rule.spec->points : 0;
-  const Days* days = EvidenceOf(state, rule);
+  const Days* days = scoring_internal::DaysOf(state, rule);
   if (days == nullptr) return 0;
   fading.emplace_back(rule, *days);
   return UncappedPoints(rule, *days, DayOf(now));
@@ -358,6 +289,10 @@ absl::StatusOr<std::shared_ptr<const CompiledModel>> CompiledModel::Compile(Scor
     if (rule.points == 0) check.Say(path + "points", "must not be 0");
     check.Range(path + "points", rule.points, -kMaxRulePoints, kMaxRulePoints);
     check.Range(path + "cap_points", rule.cap_points, 0, kMaxRulePoints * kMaxRulePoints);
+    const bool on_touchpoints = !rule.touchpoint_filter.empty();
+    check.Range(path + "repeat_limit_per_day", rule.repeat_limit_per_day, 0, kMaxCountPerDay);
+    check.Range(path + "window_days", rule.window_days, on_touchpoints ? 1 : 0, kMaxWindowDays);
+    check.Range(path + "half_life_days", rule.half_life_days, 0, kMaxHalfLifeDays);
     int group = -1;
     if (!rule.group.empty()) {
       auto found = groups.find(rule.group);
@@ -372,7 +307,6 @@ absl::StatusOr<std::shared_ptr<const CompiledModel>> CompiledModel::Compile(Scor
         }
       }
     }
-    bool on_touchpoints = !rule.touchpoint_filter.empty();
     if (on_touchpoints == !rule.lead_filter.empty()) {
       check.Say(path + "touchpoint_filter", "either it or lead_filter must be given, not both");
       continue;
@@ -382,9 +316,6 @@ absl::StatusOr<std::shared_ptr<const CompiledModel>> CompiledModel::Compile(Scor
     if (on_touchpoints) {
       out.filter =
           check.Parse(path + "touchpoint_filter", rule.touchpoint_filter, TouchpointRuleSchema());
-      check.Range(path + "repeat_limit_per_day", rule.repeat_limit_per_day, 0, kMaxCountPerDay);
-      check.Range(path + "window_days", rule.window_days, 1, kMaxWindowDays);
-      check.Range(path + "half_life_days", rule.half_life_days, 0, kMaxHalfLifeDays);
       if (rule.window_days >= 1 && rule.window_days <= kMaxWindowDays && rule.half_life_days >= 0 &&
           rule.half_life_days <= kMaxHalfLifeDays) {
         out.decay = DecayTable(rule.window_days, rule.half_life_days);
@@ -524,7 +455,7 @@ ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const Scor
   for (const Rule& rule : model.rules()) {
     ScorePart part{.rule = rule.spec, .evidence = {}};
     part.uncapped_points = UncappedPointsNow(rule, subject, state, now, fading);
-    if (const Days* days = rule.on_touchpoints ? EvidenceOf(state, rule) : nullptr) {
+    if (const Days* days = rule.on_touchpoints ? scoring_internal::DaysOf(state, rule) : nullptr) {
       for (auto it = days->rbegin(); it != days->rend(); ++it) {
         int64_t worth = it->second * WorthAt(rule, today - it->first);
         if (worth == 0) continue;
@@ -563,6 +494,17 @@ ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const Scor
   result.missing_points = std::max<int64_t>(0, model.model().threshold_points - result.score);
   result.next_score_time = shown.next_score_time;
   return result;
+}
+
+int64_t ScoreAt(const CompiledModel& model, const Lead& lead, const ScoreState& state,
+                Timestamp now) {
+  Tally tally(model);
+  std::vector<Fading> fading;
+  EntitySubject<Lead> subject(lead);
+  for (const Rule& rule : model.rules()) {
+    tally.Add(rule, Capped(*rule.spec, UncappedPointsNow(rule, subject, state, now, fading)));
+  }
+  return tally.Total().total();
 }
 
 absl::Status Rescore(Lead& lead, const CompiledModel& model, Timestamp now) {

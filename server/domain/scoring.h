@@ -15,7 +15,7 @@
 // anew from its touchpoints (EvidenceOf), so that it never depends on the way.
 //
 // A worked example, computed by hand and kept true by a test (tests/domain/worked_example_test.cc):
-// docs/worked_example.md.
+// server/domain/docs/worked_example.md.
 //
 // What the write path needs of past touchpoints is the lead's score_state: per rule and day, how
 // many counted. It is bounded by the windows; its text is canonical: equal states, equal texts.
@@ -202,8 +202,12 @@ struct ScoreBreakdown {
 ScoreBreakdown Evaluate(const CompiledModel& model, const Lead& lead, const ScoreState& state,
                         Timestamp now);
 
-// Writes the score fields, grade, score_model, score_state (pruned), next_score_time and, at the
-// first crossing of the threshold, milestones.marketing_qualified_time = now. INTERNAL when the
+// The score alone.
+int64_t ScoreAt(const CompiledModel& model, const Lead& lead, const ScoreState& state,
+                Timestamp now);
+
+// Writes the score fields, grade, band, score_model, score_state (pruned), next_score_time and, at
+// the first crossing of the threshold, milestones.marketing_qualified_time = now. INTERNAL when the
 // lead's score_state is damaged; the lead is then unchanged.
 absl::Status Rescore(Lead& lead, const CompiledModel& model, Timestamp now);
 

@@ -12,13 +12,13 @@ namespace {
 // Events read at a time: a long history is never one statement's result.
 constexpr int kPage = 1000;
 
+}  // namespace
+
 const domain::CompiledModel& ModelOf(const domain::Config& config, const domain::Lead& lead) {
   const domain::CompiledModel* model =
       lead.score_model.empty() ? nullptr : config.FindModel(lead.score_model);
   return model == nullptr ? config.model(lead.market) : *model;
 }
-
-}  // namespace
 
 std::vector<domain::EventType> LeadEventTypes() {
   using domain::EventType;
@@ -47,9 +47,10 @@ absl::StatusOr<std::vector<domain::Event>> EventsOf(storage::ReadTxn& txn,
 
 absl::StatusOr<PastScore> ScoreAsOf(const domain::Config& config, const domain::LeadId& lead,
                                     absl::Span<const domain::Event> events,
-                                    domain::Timestamp read_time) {
+                                    domain::Timestamp read_time,
+                                    const domain::CompiledModel* judge) {
   ASSIGN_OR_RETURN(domain::Lead then, domain::ReplayLead(lead, events, read_time));
-  const domain::CompiledModel& model = ModelOf(config, then);
+  const domain::CompiledModel& model = judge == nullptr ? ModelOf(config, then) : *judge;
   ASSIGN_OR_RETURN(domain::ReplayedScore score,
                    domain::ReplayScore(model, lead, events, read_time));
   return PastScore{&model, std::move(score)};

@@ -27,15 +27,19 @@ std::vector<domain::EventType> LeadEventTypes();
 absl::StatusOr<domain::Lead> LeadAsOf(storage::ReadTxn& txn, const domain::LeadId& lead,
                                       domain::Timestamp read_time);
 
-// The score at `read_time` under the model that was the lead's then. The model lives as long as the
-// transaction's configuration, which `config` keeps.
+// The score at `read_time` under `judge`, or under the model that was the lead's then. The model
+// lives as long as the transaction's configuration, which `config` keeps.
 struct PastScore {
   const domain::CompiledModel* model = nullptr;
   domain::ReplayedScore score;
 };
 absl::StatusOr<PastScore> ScoreAsOf(const domain::Config& config, const domain::LeadId& lead,
                                     absl::Span<const domain::Event> events,
-                                    domain::Timestamp read_time);
+                                    domain::Timestamp read_time,
+                                    const domain::CompiledModel* judge = nullptr);
+
+// The model that a lead was judged by last; that of its market when it never was.
+const domain::CompiledModel& ModelOf(const domain::Config& config, const domain::Lead& lead);
 
 // The touchpoints that events tell, in the order in which they were recorded.
 std::vector<domain::Touchpoint> TouchpointsIn(absl::Span<const domain::Event> events);

@@ -1,11 +1,15 @@
 #include "server/services/qualification_service.h"
 
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "server/domain/documents.h"
+#include "server/domain/explain.h"
+#include "server/domain/revisions.h"
 #include "server/services/named.h"
 #include "server/services/past.h"
 
@@ -14,10 +18,18 @@ namespace {
 
 constexpr int kMaxSegments = 1000;  // counted without being named: qualification_service.proto
 
-// The score of a lead that is read as it stands: from the evidence that the write path keeps.
+// Of a simulation.
+constexpr int kLeadsPerReading = 50;
+constexpr int64_t kLeadsPerProgress = 1'000;
+constexpr int kCrossingsAtATime = 200;
+
+constexpr size_t kRevisionDigits = 19;  // of the greatest 64-bit number
+
+// The score of a lead that is read as it stands: from the evidence that the write path keeps, under
+// the rules that it was kept for.
 absl::Status EncodePresentScore(storage::ReadTxn& txn, const domain::LeadId& id, v1::Score& out) {
   ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, id));
-  const domain::CompiledModel& model = txn.config().model(lead.market);
+  const domain::CompiledModel& model = ModelOf(txn.config(), lead);
   ASSIGN_OR_RETURN(domain::ScoreState state, domain::ScoreState::Parse(lead.score_state));
   convert::Encode(domain::Evaluate(model, lead, state, txn.now()), id, model.model(), txn.now(),
                   &out);
@@ -30,6 +42,88 @@ absl::StatusOr<domain::StoredRoutingRule> StoredRuleOf(const domain::ConfigDocum
       std::move(rule), document.state == domain::RevisionState::kArchived, document.create_time};
 }
 
+// The model that a call names; null when there is none. Of a draft, which is in no snapshot, one
+// made here.
+absl::StatusOr<std::shared_ptr<const domain::CompiledModel>> FindModel(
+    storage::ReadTxn& txn, const domain::ConfigName& name) {
+  ASSIGN_OR_RETURN(domain::ConfigDocuments documents,
+                   txn.Configurations(domain::ConfigKind::kScoringModel));
+  ASSIGN_OR_RETURN(auto revisions,
+                   domain::RevisionsOf<domain::ScoringModel>(txn.config(), documents));
+  const domain::Revised<domain::ScoringModel>* found = domain::FindRevision(revisions, name);
+  if (found == nullptr) {
+    return domain::NotFound(
+        "ScoringModel",
+        Concat("scoringModels/", name.name, name.version == 0 ? "" : Concat("@", name.version)));
+  }
+  return domain::CompiledModel::Compile(found->value);
+}
+
+// A lead's past or present score, from the log.
+struct Judged {
+  std::shared_ptr<const domain::CompiledModel> model;  // where the call named one
+  std::vector<domain::Event> events;
+  domain::Timestamp read_time;
+  PastScore past;
+};
+absl::StatusOr<Judged> Judge(storage::ReadTxn& txn, const convert::LeadAt& at) {
+  Judged judged;
+  if (at.model.has_value()) {
+    ASSIGN_OR_RETURN(judged.model, FindModel(txn, *at.model));
+  }
+  // Of the present, everything in this snapshot counts, also what was recorded a little ahead of
+  // the clock.
+  ASSIGN_OR_RETURN(judged.events,
+                   EventsOf(txn, at.lead, at.read_time.value_or(domain::kEndOfTime)));
+  judged.read_time = at.read_time.value_or(txn.now());
+  if (!at.read_time.has_value() && !judged.events.empty()) {
+    judged.read_time = std::max(judged.read_time, judged.events.back().record_time);
+  }
+  ASSIGN_OR_RETURN(judged.past, ScoreAsOf(txn.config(), at.lead, judged.events, judged.read_time,
+                                          judged.model.get()));
+  return judged;
+}
+
+template <class T, class Response>
+absl::Status GetRevision(Reply<Response>& reply, domain::ConfigName name) {
+  return Read(
+      reply, [name = std::move(name)](storage::ReadTxn& txn, Response& out) -> absl::Status {
+        using Kind = domain::RevisedKind<T>;
+        ASSIGN_OR_RETURN(domain::ConfigDocuments documents, txn.Configurations(Kind::kKind));
+        ASSIGN_OR_RETURN(auto revisions, domain::RevisionsOf<T>(txn.config(), documents));
+        const domain::Revised<T>* found = domain::FindRevision(revisions, name);
+        if (found == nullptr) {
+          return domain::NotFound(Kind::kType,
+                                  Concat(domain::CollectionOf(Kind::kKind), "/", name.name,
+                                         name.version == 0 ? "" : Concat("@", name.version)));
+        }
+        convert::Encode(*found, &out);
+        return absl::OkStatus();
+      });
+}
+
+template <class T, class Response, class Items>
+absl::Status ListRevisions(Reply<Response>& reply, convert::NamePage page, Items items) {
+  return Read(reply,
+              [&reply, page = std::move(page), items](storage::ReadTxn& txn,
+                                                      Response& out) -> absl::Status {
+                ASSIGN_OR_RETURN(domain::ConfigDocuments documents,
+                                 txn.Configurations(domain::RevisedKind<T>::kKind));
+                ASSIGN_OR_RETURN(auto revisions, domain::RevisionsOf<T>(txn.config(), documents));
+                std::vector<Named<domain::Revised<T>>> all;
+                for (const domain::Revised<T>& revision : revisions) {
+                  // Numbers of one length, so that the 10th comes after the 9th.
+                  std::string number = Concat(revision.value.revision);
+                  number.insert(0, kRevisionDigits - std::min(kRevisionDigits, number.size()), '0');
+                  all.push_back({Concat(revision.value.name(), "@", number), &revision});
+                }
+                std::sort(all.begin(), all.end(),
+                          [](const auto& a, const auto& b) { return a.name < b.name; });
+                FillNamePage(reply, page, all, *items(out), out);
+                return absl::OkStatus();
+              });
+}
+
 }  // namespace
 
 QualificationService::QualificationService(const Edge& edge)
@@ -39,6 +133,15 @@ QualificationService::QualificationService(const Edge& edge)
   Unary("QualifyLead", &QualificationService::QualifyLead);
   Unary("DisqualifyLead", &QualificationService::DisqualifyLead);
   Unary("RecycleLead", &QualificationService::RecycleLead);
+  Unary("OverrideQualification", &QualificationService::OverrideQualification);
+  Unary("CreateQualificationPolicy", &QualificationService::CreateQualificationPolicy);
+  Unary("UpdateQualificationPolicy", &QualificationService::UpdateQualificationPolicy);
+  Unary("ActivateQualificationPolicy", &QualificationService::ActivateQualificationPolicy);
+  Unary("CreateScoringModel", &QualificationService::CreateScoringModel);
+  Unary("UpdateScoringModel", &QualificationService::UpdateScoringModel);
+  Unary("ActivateScoringModel", &QualificationService::ActivateScoringModel);
+  ServerStreaming<SimulationStream>("SimulateScoringModel");
+  Unary("RescoreLeads", &QualificationService::RescoreLeads);
   Unary("GetQualificationPolicy", &QualificationService::GetQualificationPolicy);
   Unary("ListQualificationPolicies", &QualificationService::ListQualificationPolicies);
   Unary("GetScoringModel", &QualificationService::GetScoringModel);
@@ -100,16 +203,142 @@ absl::Status QualificationService::RecycleLead(Reply<v1::Lead>& reply,
   return Keep(reply, std::move(parsed));
 }
 
+absl::Status QualificationService::OverrideQualification(
+    Reply<v1::Lead>& reply, const v1::OverrideQualificationRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseOverrideQualification(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::CreateQualificationPolicy(
+    Reply<v1::QualificationPolicy>& reply, const v1::CreateQualificationPolicyRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateQualificationPolicy(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::UpdateQualificationPolicy(
+    Reply<v1::QualificationPolicy>& reply, const v1::UpdateQualificationPolicyRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateQualificationPolicy(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::ActivateQualificationPolicy(
+    Reply<v1::QualificationPolicy>& reply, const v1::ActivateQualificationPolicyRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed,
+                   convert::ParseActivateQualificationPolicy(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::CreateScoringModel(
+    Reply<v1::ScoringModel>& reply, const v1::CreateScoringModelRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseCreateScoringModel(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::UpdateScoringModel(
+    Reply<v1::ScoringModel>& reply, const v1::UpdateScoringModelRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateScoringModel(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::ActivateScoringModel(
+    Reply<v1::ScoringModel>& reply, const v1::ActivateScoringModelRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseActivateScoringModel(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status QualificationService::RescoreLeads(Reply<v1::Operation>& reply,
+                                                const v1::RescoreLeadsRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseRescoreLeads(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status SimulationStream::Start(const v1::SimulateScoringModelRequest& request) {
+  ASSIGN_OR_RETURN(query_, convert::ParseSimulateScoringModel(request, exchange().decoding()));
+  return place_.Take(edge());
+}
+
+void SimulationStream::Produce() {
+  v1::SimulateScoringModelResponse message;
+  if (ended_) return End(absl::OkStatus());
+  if (candidate_ == nullptr) return ReadModels();
+  if (crossings_.has_value() && crossings_->crossings_size() > 0 &&
+      (all_read_ || crossings_->crossings_size() >= kCrossingsAtATime)) {
+    message.mutable_crossings()->Swap(&*crossings_);
+    crossings_.reset();
+    return Send(message);
+  }
+  if (all_read_) {
+    convert::Encode(simulation_->Result(), candidate_->model(), active_->model(),
+                    message.mutable_result());
+    ended_ = true;
+    return Send(message);
+  }
+  if (told_ < 0 || done_ - told_ >= kLeadsPerProgress) {
+    told_ = done_;
+    message.mutable_progress()->set_leads_done(done_);
+    message.mutable_progress()->set_leads_total(std::max(total_, done_));
+    return Send(message);
+  }
+  ReadPage();
+}
+
+void SimulationStream::ReadModels() {
+  ReadStore(
+      [this](storage::ReadTxn& txn) -> absl::Status {
+        ASSIGN_OR_RETURN(candidate_, FindModel(txn, query_.model));
+        // Compiled anew: the snapshot ends with this reading.
+        ASSIGN_OR_RETURN(active_, domain::CompiledModel::Compile(
+                                      txn.config().model(candidate_->model().market).model()));
+        ASSIGN_OR_RETURN(total_, txn.CountLeads());
+        until_ = query_.end_time.value_or(txn.now());
+        return absl::OkStatus();
+      },
+      [this](const absl::Status& status) {
+        if (!status.ok()) return End(status);
+        simulation_.emplace(candidate_->model(), active_->model());
+        Next();
+      });
+}
+
+void SimulationStream::ReadPage() {
+  using Page = std::vector<std::pair<domain::LeadId, domain::SimulatedLead>>;
+  auto page = std::make_shared<Page>();
+  ReadStore(
+      [this, page](storage::ReadTxn& txn) -> absl::Status {
+        page->clear();
+        ASSIGN_OR_RETURN(std::vector<storage::ScoredLead> leads,
+                         txn.ScoredLeads(after_, kLeadsPerReading));
+        for (const storage::ScoredLead& lead : leads) {
+          ASSIGN_OR_RETURN(std::vector<domain::Event> events,
+                           EventsOf(txn, lead.lead, domain::kEndOfTime));
+          std::erase_if(events,
+                        [this](const domain::Event& event) { return event.occur_time > until_; });
+          page->emplace_back(lead.lead,
+                             domain::Simulate(*candidate_, *active_, lead.lead, events, until_));
+        }
+        return absl::OkStatus();
+      },
+      [this, page](const absl::Status& status) {
+        if (!status.ok()) return End(status);
+        all_read_ = page->size() < static_cast<size_t>(kLeadsPerReading);
+        for (const auto& [lead, simulated] : *page) {
+          ++done_;
+          after_ = lead;
+          const bool crosses =
+              simulated.candidate.cross_time.has_value() || simulated.active.cross_time.has_value();
+          if (!simulation_->Add(simulated) || !crosses || query_.figures_only) continue;
+          if (!crossings_.has_value()) crossings_.emplace();
+          convert::Encode(simulated, lead, crossings_->add_crossings());
+        }
+        Next();
+      });
+}
+
 absl::Status QualificationService::GetQualificationPolicy(
     Reply<v1::QualificationPolicy>& reply, const v1::GetQualificationPolicyRequest& request) {
-  ASSIGN_OR_RETURN(std::string name,
+  ASSIGN_OR_RETURN(domain::ConfigName name,
                    convert::ParseGetQualificationPolicy(request, reply.decoding()));
-  return Read(reply, [name](storage::ReadTxn& txn, v1::QualificationPolicy& out) -> absl::Status {
-    const domain::QualificationPolicy* found = txn.config().FindPolicy(name);
-    if (found == nullptr) return domain::NotFound("QualificationPolicy", name);
-    convert::Encode(*found, &out);
-    return absl::OkStatus();
-  });
+  return GetRevision<domain::QualificationPolicy>(reply, std::move(name));
 }
 
 absl::Status QualificationService::ListQualificationPolicies(
@@ -117,53 +346,38 @@ absl::Status QualificationService::ListQualificationPolicies(
     const v1::ListQualificationPoliciesRequest& request) {
   ASSIGN_OR_RETURN(convert::NamePage page,
                    convert::ParseListQualificationPolicies(request, reply.decoding()));
-  return Read(reply,
-              [&reply, page](storage::ReadTxn& txn,
-                             v1::ListQualificationPoliciesResponse& out) -> absl::Status {
-                std::vector<Named<domain::QualificationPolicy>> all;
-                for (const domain::QualificationPolicy& policy : txn.config().policies) {
-                  all.push_back({policy.versioned_name(), &policy});
-                }
-                FillNamePage(reply, page, all, *out.mutable_qualification_policies(), out);
-                return absl::OkStatus();
-              });
+  return ListRevisions<domain::QualificationPolicy>(reply, std::move(page),
+                                                    [](v1::ListQualificationPoliciesResponse& out) {
+                                                      return out.mutable_qualification_policies();
+                                                    });
 }
 
 absl::Status QualificationService::GetScoringModel(Reply<v1::ScoringModel>& reply,
                                                    const v1::GetScoringModelRequest& request) {
-  ASSIGN_OR_RETURN(std::string name, convert::ParseGetScoringModel(request, reply.decoding()));
-  return Read(reply, [name](storage::ReadTxn& txn, v1::ScoringModel& out) -> absl::Status {
-    const domain::CompiledModel* found = txn.config().FindModel(name);
-    if (found == nullptr) return domain::NotFound("ScoringModel", name);
-    convert::Encode(found->model(), &out);
-    return absl::OkStatus();
-  });
+  ASSIGN_OR_RETURN(domain::ConfigName name,
+                   convert::ParseGetScoringModel(request, reply.decoding()));
+  return GetRevision<domain::ScoringModel>(reply, std::move(name));
 }
 
 absl::Status QualificationService::ListScoringModels(Reply<v1::ListScoringModelsResponse>& reply,
                                                      const v1::ListScoringModelsRequest& request) {
   ASSIGN_OR_RETURN(convert::NamePage page,
                    convert::ParseListScoringModels(request, reply.decoding()));
-  return Read(
-      reply,
-      [&reply, page](storage::ReadTxn& txn, v1::ListScoringModelsResponse& out) -> absl::Status {
-        std::vector<Named<domain::ScoringModel>> all;
-        for (const auto& model : txn.config().models) {
-          all.push_back({model->model().versioned_name(), &model->model()});
-        }
-        FillNamePage(reply, page, all, *out.mutable_scoring_models(), out);
-        return absl::OkStatus();
-      });
+  return ListRevisions<domain::ScoringModel>(
+      reply, std::move(page),
+      [](v1::ListScoringModelsResponse& out) { return out.mutable_scoring_models(); });
 }
 
 absl::Status QualificationService::ScoreLead(Reply<v1::Score>& reply,
                                              const v1::ScoreLeadRequest& request) {
   ASSIGN_OR_RETURN(convert::LeadAt at, convert::ParseScoreLead(request, reply.decoding()));
   return Read(reply, [at](storage::ReadTxn& txn, v1::Score& out) -> absl::Status {
-    if (!at.read_time.has_value()) return EncodePresentScore(txn, at.lead, out);
-    ASSIGN_OR_RETURN(std::vector<domain::Event> events, EventsOf(txn, at.lead, *at.read_time));
-    ASSIGN_OR_RETURN(PastScore past, ScoreAsOf(txn.config(), at.lead, events, *at.read_time));
-    convert::Encode(past.score.breakdown, at.lead, past.model->model(), *at.read_time, &out);
+    if (!at.read_time.has_value() && !at.model.has_value()) {
+      return EncodePresentScore(txn, at.lead, out);
+    }
+    ASSIGN_OR_RETURN(Judged judged, Judge(txn, at));
+    convert::Encode(judged.past.score.breakdown, at.lead, judged.past.model->model(),
+                    judged.read_time, &out);
     return absl::OkStatus();
   });
 }
@@ -172,19 +386,15 @@ absl::Status QualificationService::ExplainScore(Reply<v1::ExplainScoreResponse>&
                                                 const v1::ExplainScoreRequest& request) {
   ASSIGN_OR_RETURN(convert::LeadAt at, convert::ParseExplainScore(request, reply.decoding()));
   return Read(reply, [at](storage::ReadTxn& txn, v1::ExplainScoreResponse& out) -> absl::Status {
-    // Evidence names touchpoints, so the present score, too, is explained from the log. Everything
-    // in this snapshot counts, also what was recorded a little ahead of the clock.
-    domain::Timestamp until = at.read_time.value_or(domain::kEndOfTime);
-    ASSIGN_OR_RETURN(std::vector<domain::Event> events, EventsOf(txn, at.lead, until));
-    domain::Timestamp read_time = txn.now();
-    if (at.read_time.has_value()) {
-      read_time = *at.read_time;
-    } else if (!events.empty() && events.back().record_time > read_time) {
-      read_time = events.back().record_time;
-    }
-    ASSIGN_OR_RETURN(PastScore past, ScoreAsOf(txn.config(), at.lead, events, read_time));
-    convert::Encode(past.score.breakdown, at.lead, past.model->model(), read_time, &out);
-    convert::AddEvidence(*past.model, TouchpointsIn(events), &out);
+    // Evidence names touchpoints, so the present score, too, is explained from the log.
+    ASSIGN_OR_RETURN(Judged judged, Judge(txn, at));
+    const PastScore& past = judged.past;
+    convert::Encode(past.score.breakdown, at.lead, past.model->model(), judged.read_time, &out);
+    const std::vector<domain::Touchpoint> touchpoints = TouchpointsIn(judged.events);
+    convert::AddEvidence(*past.model, touchpoints, &out);
+    convert::AddOutlook(domain::OutlookOf(*past.model, past.score.lead, past.score.state,
+                                          touchpoints, judged.read_time),
+                        &out);
     return absl::OkStatus();
   });
 }

@@ -1,10 +1,38 @@
 // QualificationService: how promising a lead is, and whether it may move on.
 #pragma once
 
+#include <memory>
+#include <optional>
+
 #include "relais/v1/qualification_service.pb.h"
+#include "server/domain/simulation.h"
 #include "server/services/serve.h"
+#include "server/services/streams.h"
 
 namespace relais::services {
+
+// SimulateScoringModel: some leads a reading, so that no reading holds a reader for long.
+class SimulationStream final
+    : public ServerStream<v1::SimulateScoringModelRequest, v1::SimulateScoringModelResponse> {
+ public:
+  using ServerStream::ServerStream;
+
+ private:
+  absl::Status Start(const v1::SimulateScoringModelRequest& request) override;
+  void Produce() override;
+  void ReadModels();
+  void ReadPage();
+
+  WatcherPlace place_;
+  convert::SimulationQuery query_;
+  std::shared_ptr<const domain::CompiledModel> candidate_, active_;
+  std::optional<domain::Simulation> simulation_;
+  std::optional<v1::SimulatedCrossings> crossings_;  // to be sent before the next reading
+  domain::Timestamp until_;
+  domain::LeadId after_;
+  int64_t done_ = 0, total_ = 0, told_ = -1;
+  bool all_read_ = false, ended_ = false;
+};
 
 class QualificationService final : public Endpoint {
  public:
@@ -17,6 +45,21 @@ class QualificationService final : public Endpoint {
   absl::Status QualifyLead(Reply<v1::Lead>& reply, const v1::QualifyLeadRequest& request);
   absl::Status DisqualifyLead(Reply<v1::Lead>& reply, const v1::DisqualifyLeadRequest& request);
   absl::Status RecycleLead(Reply<v1::Lead>& reply, const v1::RecycleLeadRequest& request);
+  absl::Status OverrideQualification(Reply<v1::Lead>& reply,
+                                     const v1::OverrideQualificationRequest& request);
+  absl::Status CreateQualificationPolicy(Reply<v1::QualificationPolicy>& reply,
+                                         const v1::CreateQualificationPolicyRequest& request);
+  absl::Status UpdateQualificationPolicy(Reply<v1::QualificationPolicy>& reply,
+                                         const v1::UpdateQualificationPolicyRequest& request);
+  absl::Status ActivateQualificationPolicy(Reply<v1::QualificationPolicy>& reply,
+                                           const v1::ActivateQualificationPolicyRequest& request);
+  absl::Status CreateScoringModel(Reply<v1::ScoringModel>& reply,
+                                  const v1::CreateScoringModelRequest& request);
+  absl::Status UpdateScoringModel(Reply<v1::ScoringModel>& reply,
+                                  const v1::UpdateScoringModelRequest& request);
+  absl::Status ActivateScoringModel(Reply<v1::ScoringModel>& reply,
+                                    const v1::ActivateScoringModelRequest& request);
+  absl::Status RescoreLeads(Reply<v1::Operation>& reply, const v1::RescoreLeadsRequest& request);
   absl::Status GetQualificationPolicy(Reply<v1::QualificationPolicy>& reply,
                                       const v1::GetQualificationPolicyRequest& request);
   absl::Status ListQualificationPolicies(Reply<v1::ListQualificationPoliciesResponse>& reply,

@@ -349,6 +349,19 @@ void UnitTxn::CountWork(std::string_view owner, int64_t leads) {
   undo_.push_back([&count, leads] { count -= leads; });
 }
 
+absl::Status UnitTxn::KeepScore(const domain::Lead& lead) {
+  auto it = map_.map<domain::Lead>().find(lead.id.value);
+  if (it == map_.map<domain::Lead>().end() || !it->second.current.has_value() ||
+      it->second.current->revision != lead.revision) {
+    return InternalFault("a score is kept of a lead that was not found");
+  }
+  if (*it->second.current == lead) return absl::OkStatus();
+  Replace(it->second, std::optional<domain::Lead>(lead));
+  ++map_.kept_scores;
+  undo_.push_back([this] { --map_.kept_scores; });
+  return absl::OkStatus();
+}
+
 absl::Status UnitTxn::Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) {
   auto it = map_.map<domain::Opportunity>().find(opportunity.id.value);
   const bool known = it != map_.map<domain::Opportunity>().end() && it->second.current.has_value();

@@ -73,6 +73,7 @@ struct BatchMap {
   std::map<std::string, int64_t> open_leads_added;           // by user name, since
   std::unordered_map<std::string, std::string> person_keys;  // lead -> key, unwrapped
   std::vector<PendingEvent> events;
+  int kept_scores = 0;  // changes without an event
 
   template <class E>
   EntityMap<E>& map() {
@@ -158,6 +159,7 @@ class UnitTxn final : public WriteTxn {
   absl::StatusOr<std::vector<domain::Handoff>> Handoffs(const domain::LeadId& id) override;
 
   absl::Status Keep(domain::Lead& lead, const domain::EventDraft& draft) override;
+  absl::Status KeepScore(const domain::Lead& lead) override;
   absl::Status Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::User& user, const domain::EventDraft& draft) override;
   absl::Status Keep(domain::Team& team, const domain::EventDraft& draft) override;

@@ -55,6 +55,16 @@ class Flusher {
 
  private:
   template <class E>
+  bool Changed(const Slot<E>& slot) const {
+    if (slot.stored->revision != slot.current->revision) return true;
+    // A score that was kept without an event leaves the revision as it is.
+    if constexpr (std::is_same_v<E, domain::Lead>) {
+      return map_.kept_scores > 0 && slot.stored != slot.current;
+    }
+    return false;
+  }
+
+  template <class E>
   absl::Status InsertEntities() {
     std::vector<std::pair<std::string, const E*>> added;
     for (const auto& [id, slot] : map_.map<E>()) {
@@ -74,8 +84,7 @@ class Flusher {
   absl::Status UpdateEntities() {
     std::vector<std::pair<std::string, const Slot<E>*>> changed;
     for (const auto& [id, slot] : map_.map<E>()) {
-      if (slot.stored.has_value() && slot.current.has_value() &&
-          slot.stored->revision != slot.current->revision) {
+      if (slot.stored.has_value() && slot.current.has_value() && Changed(slot)) {
         changed.emplace_back(id, &slot);
       }
     }
@@ -301,7 +310,7 @@ class Flusher {
 }  // namespace
 
 bool HasChanges(const BatchMap& map) {
-  if (!map.events.empty()) return true;
+  if (!map.events.empty() || map.kept_scores > 0) return true;
   auto moved = [](const auto& entry) { return entry.second.stored != entry.second.current; };
   if (std::any_of(map.reactions.begin(), map.reactions.end(), moved) ||
       std::any_of(map.rotations.begin(), map.rotations.end(), moved) ||

@@ -263,6 +263,52 @@ absl::StatusOr<std::vector<std::optional<domain::LeadId>>> SqlReadTxn::IdentityO
   return found;
 }
 
+absl::StatusOr<std::vector<ScoredLead>> SqlReadTxn::ScoredLeads(const domain::LeadId& after,
+                                                                int limit) {
+  Statement sql;
+  sql << "SELECT lead_id, score_model FROM leads WHERE tenant_id = ";
+  sql.Bind(call_.tenant.value);
+  if (!after.empty()) {
+    const bool postgres = session_.dialect() == Dialect::kPostgres;
+    sql << (postgres ? " AND lead_id > CAST(" : " AND lead_id > ");
+    sql.Bind(after.value);
+    if (postgres) sql << " AS UUID)";
+  }
+  sql << " ORDER BY lead_id LIMIT " << Concat(limit);
+  static constexpr ColumnType kTypes[] = {ColumnType::kUuid, ColumnType::kText};
+  ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql.text(), sql.params(), kTypes));
+  std::vector<ScoredLead> leads;
+  leads.reserve(rows.size());
+  for (const Row& row : rows) {
+    leads.push_back({domain::LeadId(std::string(TextOf(row[0]))), std::string(TextOf(row[1]))});
+  }
+  return leads;
+}
+
+absl::StatusOr<int64_t> SqlReadTxn::CountLeads() {
+  static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
+  ASSIGN_OR_RETURN(std::vector<Row> rows,
+                   session_.Query("SELECT COUNT(*) FROM leads WHERE tenant_id = :p1",
+                                  Row{call_.tenant.value}, kTypes));
+  return rows.empty() ? 0 : IntOr(rows[0][0]);
+}
+
+absl::StatusOr<std::vector<domain::LeadId>> SqlReadTxn::LeadsDueForScore(domain::Timestamp now,
+                                                                         int limit) {
+  static constexpr ColumnType kTypes[] = {ColumnType::kUuid};
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session_.Query(
+          Concat("SELECT lead_id FROM leads WHERE tenant_id = :p1 AND next_score_time IS "
+                 "NOT NULL AND next_score_time <= :p2 ORDER BY next_score_time LIMIT ",
+                 limit),
+          Row{call_.tenant.value, now.micros}, kTypes));
+  std::vector<domain::LeadId> leads;
+  leads.reserve(rows.size());
+  for (const Row& row : rows) leads.emplace_back(std::string(TextOf(row[0])));
+  return leads;
+}
+
 absl::StatusOr<std::vector<domain::Lead>> SqlReadTxn::ListLeads(const ListQuery& query) {
   return List<domain::Lead>(query);
 }

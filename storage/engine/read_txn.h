@@ -51,6 +51,11 @@ class SqlReadTxn final : public ReadTxn {
   absl::StatusOr<std::optional<domain::Handoff>> GetHandoff(const domain::HandoffId& id) override;
   absl::StatusOr<std::optional<domain::Segment>> GetSegment(const domain::SegmentId& id) override;
 
+  absl::StatusOr<std::vector<ScoredLead>> ScoredLeads(const domain::LeadId& after,
+                                                      int limit) override;
+  absl::StatusOr<int64_t> CountLeads() override;
+  absl::StatusOr<std::vector<domain::LeadId>> LeadsDueForScore(domain::Timestamp now,
+                                                               int limit) override;
   absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(const ListQuery& query) override;
   absl::StatusOr<std::vector<domain::Consent>> ListConsents(const ListQuery& query) override;

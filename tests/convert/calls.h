@@ -112,6 +112,24 @@ inline Calls::Calls() {
   Add("QualifyLead", &ParseQualifyLead, name(lead));
   Add("DisqualifyLead", &ParseDisqualifyLead, name(lead) + "reason: 'no need'");
   Add("RecycleLead", &ParseRecycleLead, name(lead) + "reason: 'came back'");
+  Add("OverrideQualification", &ParseOverrideQualification, name(lead) + "reason: 'known'");
+  Add("CreateQualificationPolicy", &ParseCreateQualificationPolicy,
+      "qualification_policy_id: 'two' qualification_policy { display_name: 'Two' market: "
+      "MARKET_B2B criteria { criterion: 'pain' kind: CRITERION_KIND_NEED required: true } }");
+  Add("UpdateQualificationPolicy", &ParseUpdateQualificationPolicy,
+      "qualification_policy {" + name("qualificationPolicies/bant") + "}");
+  Add("ActivateQualificationPolicy", &ParseActivateQualificationPolicy,
+      name("qualificationPolicies/bant@2"));
+  Add("CreateScoringModel", &ParseCreateScoringModel,
+      "scoring_model_id: 'calls' scoring_model { display_name: 'Calls' market: MARKET_B2B "
+      "grade_bounds { fit: [3, 2, 1] engagement: [3, 2, 1] } groups { group: 'g' cap_points: 5 } "
+      "rules { rule: 'call' dimension: SCORE_DIMENSION_INTENT touchpoint_filter: 'kind = CALL' "
+      "points: 3 window_days: 30 group: 'g' } }");
+  Add("UpdateScoringModel", &ParseUpdateScoringModel,
+      "scoring_model {" + name("scoringModels/b2b") + "}");
+  Add("ActivateScoringModel", &ParseActivateScoringModel, name("scoringModels/b2b@2"));
+  Add("SimulateScoringModel", &ParseSimulateScoringModel, name("scoringModels/b2b"));
+  Add("RescoreLeads", &ParseRescoreLeads, "");
   Add("GetQualificationPolicy", &ParseGetQualificationPolicy, name("qualificationPolicies/bant"));
   Add("ListQualificationPolicies", &ParseListQualificationPolicies, "");
   Add("GetScoringModel", &ParseGetScoringModel, name("scoringModels/b2b@1"));

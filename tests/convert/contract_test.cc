@@ -244,7 +244,8 @@ TEST(ContractFieldTest, FieldTablesAndMessagesNameTheSameFields) {
   ExpectSameFields<domain::Import>(v1::Import::descriptor(), {.derived = {"name"}});
   ExpectSameFields<domain::Operation>(
       v1::Operation::descriptor(),
-      {.derived = {"name", "rows_per_second", "estimated_end_time", "error.details"}});
+      {.internal = {"cursor"},
+       .derived = {"name", "rows_per_second", "estimated_end_time", "error.details"}});
 }
 
 TEST(ContractFieldTest, MasksNameFieldsOfTheTables) {
@@ -300,7 +301,8 @@ TEST(ContractCallTest, EveryCallSaysWhoMayMakeIt) {
 
 bool ChangesState(const MethodDescriptor& method) {
   constexpr std::string_view kReads[] = {"Get",   "List",  "BatchGet", "Lookup", "Search",
-                                         "Watch", "Score", "Explain",  "Export", "Count"};
+                                         "Watch", "Score", "Explain",  "Export", "Count",
+                                         "Simulate"};
   return std::none_of(std::begin(kReads), std::end(kReads), [&](std::string_view verb) {
     return std::string_view(method.name()).starts_with(verb);
   });

@@ -483,7 +483,9 @@ TEST(NameTest, OnlyCanonicalNamesOfTheRightKindAreRead) {
   for (const char* name : {"scoringModels/b2b", "scoringModels/b2b@12"}) {
     v1::GetScoringModelRequest request;
     request.set_name(name);
-    EXPECT_EQ(ParseGetScoringModel(request, TestContext()).value(), name);
+    absl::StatusOr<domain::ConfigName> parsed = ParseGetScoringModel(request, TestContext());
+    EXPECT_EQ(parsed.value().name, "b2b");
+    EXPECT_EQ(parsed->version, std::string_view(name).ends_with("@12") ? 12 : 0);
   }
 }
 

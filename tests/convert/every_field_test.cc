@@ -50,6 +50,10 @@ bool IsIgnored(const std::string& call, const FieldDescriptor& field) {
         "winning_competitor", "open_time", "stage_time", "close_time", "stage_seconds",
         "reopen_count", "create_time", "update_time", "etag"}},
       {"User", {"name", "archived", "create_time", "update_time", "etag"}},
+      {"ScoringModel",
+       {"name", "revision", "built_in", "state", "author", "create_time", "activate_time", "etag"}},
+      {"QualificationPolicy",
+       {"name", "revision", "built_in", "state", "author", "create_time", "activate_time", "etag"}},
       {"Team", {"name", "archived", "create_time", "update_time", "etag"}},
       {"RoutingRule", {"name", "archived", "revision", "create_time", "etag"}},
       {"HandoffPolicy", {"name", "market", "revision", "etag"}},
@@ -166,7 +170,10 @@ class EveryField {
         break;
       case FieldDescriptor::CPPTYPE_INT64:
         Spoil(reach, {path}, [&](Message& m) {
-          m.GetReflection()->SetInt64(&m, f, std::numeric_limits<int64_t>::min());
+          constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+          if (!f->is_repeated()) return m.GetReflection()->SetInt64(&m, f, kLeast);
+          m.GetReflection()->ClearField(&m, f);
+          m.GetReflection()->AddInt64(&m, f, kLeast);
         });
         break;
       case FieldDescriptor::CPPTYPE_INT32:

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "server/domain/builtin.h"
+#include "server/domain/documents.h"
 #include "server/domain/opportunity.h"
 #include "tests/domain/samples.h"
 
@@ -141,14 +142,52 @@ TEST(ConfigTest, NamesAreFoundWithAndWithoutRevision) {
   EXPECT_EQ(config.FindPipeline("pipelines/default@1"), nullptr);
 }
 
-TEST(ConfigTest, TheGreatestRevisionIsTheActiveOne) {
+TEST(ConfigTest, WhereNothingWasActivatedTheGreatestRevisionIsInForce) {
   Config config = BuiltInConfig();
+  config.active_policies = {};
   QualificationPolicy next = config.policies[1];
   next.revision = 2;
   config.policies.insert(config.policies.begin(), next);
   EXPECT_EQ(config.policy(Market::kB2b).revision, 2);
   EXPECT_EQ(config.FindPolicy("qualificationPolicies/bant")->revision, 2);
   EXPECT_EQ(config.FindPolicy("qualificationPolicies/bant@1")->revision, 1);
+}
+
+ConfigDocument RevisionOf(const ScoringModel& model, int64_t version, RevisionState state) {
+  ConfigDocument document;
+  document.kind = ConfigKind::kScoringModel;
+  document.name = model.id;
+  document.version = version;
+  document.slot = SlotOf(model.market);
+  document.state = state;
+  document.document = DocumentOf(model);
+  return document;
+}
+
+TEST(ConfigTest, WhatIsStoredJoinsWhatIsShippedAndOneOfThemIsInForce) {
+  ScoringModel model = BuiltInConfig().model(Market::kB2b).model();
+  model.built_in = false;
+  model.threshold_points = 77;
+  const std::vector<ConfigDocument> documents = {RevisionOf(model, 2, RevisionState::kRetired),
+                                                 RevisionOf(model, 3, RevisionState::kActive),
+                                                 RevisionOf(model, 4, RevisionState::kDraft)};
+  auto config = BuildConfig(BuiltInConfig(), documents, nullptr).value();
+  EXPECT_EQ(config->model(Market::kB2b).versioned_name(), "scoringModels/b2b@3");
+  EXPECT_EQ(config->model(Market::kB2c).versioned_name(), "scoringModels/b2c@1");
+  EXPECT_NE(config->FindModel("scoringModels/b2b@1"), nullptr);
+  EXPECT_NE(config->FindModel("scoringModels/b2b@2"), nullptr);
+  EXPECT_EQ(config->FindModel("scoringModels/b2b@4"), nullptr) << "a draft";
+  // What did not change is not compiled again.
+  auto again = BuildConfig(BuiltInConfig(), documents, config.get()).value();
+  EXPECT_EQ(&again->model(Market::kB2b), &config->model(Market::kB2b));
+}
+
+TEST(ConfigTest, ADocumentThatCannotBeReadIsNotPassedOver) {
+  ConfigDocument document =
+      RevisionOf(BuiltInConfig().model(Market::kB2b).model(), 2, RevisionState::kActive);
+  document.document = Value("nonsense");
+  EXPECT_EQ(BuildConfig(BuiltInConfig(), {document}, nullptr).status().code(),
+            absl::StatusCode::kInternal);
 }
 
 }  // namespace

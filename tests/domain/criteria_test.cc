@@ -319,5 +319,71 @@ TEST(QualifyTest, AFutureMomentIsRefused) {
   EXPECT_THAT(FieldsIn(refused.status()), ElementsAre("occur_time"));
 }
 
+// ---- rounds, weights, confidence --------------------------------------------------------------
+
+const QualificationPolicy& Meddic() {
+  return *BuiltInConfig().FindPolicy("qualificationPolicies/meddic@1");
+}
+
+std::vector<std::string> UnmetOf(const QualificationPolicy& policy, std::vector<Answer> answers,
+                                 QualificationRound round) {
+  const std::vector<Assessment> assessments = {Given(7, kNow, std::move(answers))};
+  std::vector<std::string> unmet;
+  const std::vector<UnmetCriterion> missed =
+      CheckCriteria(policy, assessments, kNow, round).value();
+  for (const UnmetCriterion& missing : missed) {
+    unmet.push_back(missing.criterion);
+  }
+  return unmet;
+}
+
+TEST(RoundTest, MarketingAsksForItsOwnAndSalesForAllOfIt) {
+  EXPECT_THAT(UnmetOf(Meddic(), {Met("champion")}, QualificationRound::kMarketing),
+              ElementsAre("identified_pain"));
+  EXPECT_THAT(UnmetOf(Meddic(), {Met("champion")}, QualificationRound::kSales),
+              ElementsAre("identified_pain", "economic_buyer", "SALES"));
+}
+
+TEST(RoundTest, WeightsOfWhatIsMetMustReachTheSum) {
+  std::vector<Answer> answers = {Met("champion"), Met("identified_pain"), Met("economic_buyer"),
+                                 Met("decision_criteria")};
+  const std::vector<Assessment> some = {Given(7, kNow, answers)};
+  const std::vector<UnmetCriterion> unmet = CheckCriteria(Meddic(), some, kNow).value();
+  ASSERT_THAT(unmet, SizeIs(1));
+  EXPECT_EQ(unmet[0].why, Unmet::kWeight);
+  EXPECT_EQ(unmet[0].description,
+            "weighted criteria reach 30 of 60; not met: metrics 40, decision_process 30");
+  answers.push_back(Met("decision_process"));
+  EXPECT_THAT(UnmetOf(Meddic(), answers, QualificationRound::kSales), IsEmpty());
+}
+
+TEST(RoundTest, AnAnswerThatIsTooUnsureIsNotMet) {
+  QualificationPolicy policy = Bant();
+  policy.criteria[0].min_confidence_percent = 80;
+  std::vector<Answer> answers = AllMet();
+  answers[0].confidence_percent = 79;
+  EXPECT_THAT(UnmetOf(policy, answers, QualificationRound::kSales), ElementsAre("budget"));
+  answers[0].confidence_percent = 80;
+  EXPECT_THAT(UnmetOf(policy, answers, QualificationRound::kSales), IsEmpty());
+}
+
+TEST(PolicyCheckTest, EveryMistakeIsNamedAtOnce) {
+  QualificationPolicy policy = Bant();
+  policy.criteria[1].id = "budget";
+  policy.criteria[1].weight = 5;
+  policy.criteria[2].valid_days = -1;
+  policy.criteria[3].min_confidence_percent = 101;
+  policy.sales_weight = 1;
+  std::vector<std::string> fields;
+  const Fault fault = *FaultOf(CheckPolicy(policy));
+  for (const FieldViolation& violation : fault.fields) {
+    fields.push_back(violation.field);
+  }
+  EXPECT_THAT(fields,
+              ElementsAre("criteria[1].criterion", "criteria[1].weight", "criteria[2].valid_days",
+                          "criteria[3].min_confidence_percent", "sales_weight"));
+  EXPECT_TRUE(CheckPolicy(Meddic()).ok());
+}
+
 }  // namespace
 }  // namespace relais::domain

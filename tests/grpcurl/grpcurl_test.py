@@ -333,7 +333,7 @@ class Story:
         g = self.g
         policies = g.one("QualificationService/ListQualificationPolicies")["qualificationPolicies"]
         check_equal(sorted(p["name"] for p in policies),
-                    ["qualificationPolicies/b2c", "qualificationPolicies/bant"], "policies")
+                    ["qualificationPolicies/b2c", "qualificationPolicies/bant", "qualificationPolicies/meddic"], "policies")
         bant = g.one("QualificationService/GetQualificationPolicy", {"name": "qualificationPolicies/bant"})
         check_equal([c["criterion"] for c in bant["criteria"]], ["budget", "authority", "need", "timeline"],
                     "BANT")
@@ -387,6 +387,67 @@ class Story:
                     "the parts make the score")
         past = g.one("QualificationService/ScoreLead", {"name": self.lead, "readTime": lead["createTime"]})
         check(int(past.get("score", 0)) < int(score["score"]), "the score was lower then")
+        self.models()
+
+    def models(self):
+        """A model from its draft to the score of every lead, and a policy beside it."""
+        g = self.g
+        service = "QualificationService/"
+        model = {"displayName": "Forms", "market": "MARKET_B2B", "thresholdPoints": 30,
+                 "gradeBounds": {"fit": [30, 20, 10], "engagement": [30, 20, 10]},
+                 "rules": [{"rule": "form", "dimension": "SCORE_DIMENSION_ENGAGEMENT", "points": 20,
+                            "touchpointFilter": "kind = FORM", "windowDays": 30}]}
+        self.writes_nothing(service + "CreateScoringModel", {
+            "scoringModelId": "forms", "scoringModel": {**model, "rules": [{"rule": "form"}]}},
+            "INVALID_ARGUMENT", "INVALID_FIELD",
+            ["scoring_model.rules[0].dimension", "scoring_model.rules[0].points",
+             "scoring_model.rules[0].touchpoint_filter"])
+        draft = g.one(service + "CreateScoringModel", {"scoringModelId": "forms", "scoringModel": model})
+        check_equal((draft["state"], draft["revision"]), ("REVISION_STATE_DRAFT", "1"), "a draft")
+        self.writes_nothing(service + "CreateScoringModel", {"scoringModelId": "forms",
+                                                             "scoringModel": model},
+                            "ALREADY_EXISTS", "ALREADY_EXISTS")
+        changed = g.one(service + "UpdateScoringModel", {
+            "scoringModel": {"name": "scoringModels/forms", "thresholdPoints": 20, "etag": draft["etag"]}})
+        check_equal((changed["revision"], changed["thresholdPoints"]), ("1", "20"), "changed in place")
+        tried = [m["result"] for m in g.call(service + "SimulateScoringModel",
+                                            {"name": "scoringModels/forms"}) if "result" in m][0]
+        check_equal((tried["candidate"]["model"], tried["active"]["model"]),
+                    ("scoringModels/forms@1", "scoringModels/b2b@1"), "beside the one in force")
+        explained = g.one(service + "ExplainScore", {"name": self.lead, "revision": "scoringModels/forms"})
+        check_equal(explained["score"]["model"], "scoringModels/forms@1", "explained by a draft")
+        g.refused(service + "ActivateScoringModel", {"name": "scoringModels/none"}, "NOT_FOUND")
+        active = g.one(service + "ActivateScoringModel", {"name": "scoringModels/forms"})
+        check_equal(active["state"], "REVISION_STATE_ACTIVE", "in force")
+        operation = g.one(service + "RescoreLeads", {"requestId": request_id()})
+        done = g.call("OperationsService/WatchOperation", {"name": operation["name"]})[-1]
+        check_equal(done["state"], "OPERATION_STATE_SUCCEEDED", f"rescored: {done}")
+        lead = g.one("LeadService/GetLead", {"name": self.lead})
+        check_equal(lead["scoreModel"], "scoringModels/forms@1", "judged anew")
+        check(lead["scoreBand"].startswith("SCORE_BAND_"), "a band")
+        g.one(service + "ActivateScoringModel", {"name": "scoringModels/b2b@1"})
+
+        policy = {"displayName": "Pain", "market": "MARKET_B2B",
+                  "criteria": [{"criterion": "pain", "kind": "CRITERION_KIND_TEXT", "required": True}]}
+        g.one(service + "CreateQualificationPolicy", {"qualificationPolicyId": "pain",
+                                                      "qualificationPolicy": policy})
+        g.refused(service + "UpdateQualificationPolicy", {
+            "qualificationPolicy": {"name": "qualificationPolicies/pain", "salesWeight": 1}},
+            "INVALID_ARGUMENT")
+        g.one(service + "UpdateQualificationPolicy", {
+            "qualificationPolicy": {"name": "qualificationPolicies/pain", "displayName": "What hurts"}})
+        g.one(service + "ActivateQualificationPolicy", {"name": "qualificationPolicies/pain"})
+        fresh = g.one("LeadService/CaptureLead", {"lead": {
+            "person": {"emails": [{"address": "override@example.com"}]},
+            "organization": {"displayName": "Atelier"}}})["lead"]["name"]
+        refusal = self.writes_nothing(service + "QualifyLead", {"name": fresh, "validateOnly": True},
+                                      "FAILED_PRECONDITION", "CRITERIA_NOT_MET")
+        check_equal(len(refusal.violations), 1, "the policy in force asks one thing")
+        self.writes_nothing(service + "OverrideQualification", {"name": fresh},
+                            "INVALID_ARGUMENT", "INVALID_FIELD", ["reason"])
+        out = g.one(service + "OverrideQualification", {"name": fresh, "reason": "known for years"})
+        check_equal(out["stage"], "STAGE_PROSPECT", "against the criteria")
+        g.one(service + "ActivateQualificationPolicy", {"name": "qualificationPolicies/bant@1"})
 
     def opportunities(self):
         g = self.g
@@ -491,7 +552,8 @@ class Story:
         check_equal(g.one("OperationsService/GetOperation", {"name": self.operation})["state"],
                     "OPERATION_STATE_SUCCEEDED", "operation")
         check_equal(len(g.one("OperationsService/ListOperations",
-                              {"filter": "state = SUCCEEDED"})["operations"]), 1, "operations")
+                              {"filter": "state = SUCCEEDED AND kind = \"import\""})["operations"]), 1,
+                    "operations")
         check_equal(g.call("OperationsService/WatchOperation", {"name": self.operation})[-1]["state"],
                     "OPERATION_STATE_SUCCEEDED", "a watch of what has ended ends")
         running = f"imports/{uuid.uuid4()}"

@@ -239,7 +239,7 @@ TEST_P(JourneyTest, ConfigurationIsShownByNameAndPage) {
   EXPECT_THAT(
       Call(server.qualification(), &v1::QualificationService::Stub::ListQualificationPolicies, {})
           .message.qualification_policies(),
-      SizeIs(2));
+      SizeIs(3));
   v1::GetPipelineRequest pipeline;
   pipeline.set_name("pipelines/default");
   EXPECT_THAT(Call(server.opportunities(), &v1::OpportunityService::Stub::GetPipeline, pipeline)

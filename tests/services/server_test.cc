@@ -149,8 +149,12 @@ TEST(ServerLimitTest, AFullQueueShedsAtOnceAndSaysWhenToComeBack) {
   TestServer server(Engine::kSqlite,
                     [](runtime::Options& options, ServerParts&) { options.max_queued = 1; });
   server.server().store().PauseWrites();
+  // Until it has the place: one of those below may have been quicker.
   std::thread held([&] {
-    Call(server.leads(), &v1::LeadService::Stub::CaptureLead, server.CaptureOf("held@example.com"));
+    while (Call(server.leads(), &v1::LeadService::Stub::CaptureLead,
+                server.CaptureOf("held@example.com"))
+               .status.error_code() == StatusCode::RESOURCE_EXHAUSTED) {
+    }
   });
   // Until the first one waits, others may take its place; theirs expire there.
   grpc::Status status;

@@ -287,6 +287,7 @@ class TestServer {
     parts.strict_store = true;
     parts.feed.poll = std::chrono::milliseconds(10);
     parts.health_poll = std::chrono::milliseconds(10);
+    parts.score_poll = std::chrono::hours(1);  // only when a test asks for it
     if (adjust_ != nullptr) adjust_(options, parts);
     absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options, parts);
     if (!server.ok()) {

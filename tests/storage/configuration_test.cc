@@ -214,6 +214,15 @@ TEST_P(ConfigurationTest, ATryLeavesNothing) {
   EXPECT_THAT(Documents(store_), IsEmpty());
 }
 
+TEST_P(ConfigurationTest, WhatWasPutAwayDoesNotComeBack) {
+  ConfigDocument document;
+  document.kind = ConfigKind::kScoringModel;
+  document.name = "old";
+  document.state = RevisionState::kArchived;
+  EXPECT_EQ(domain::FaultOf(domain::Activate({}, document, clock_.Now()).status())->reason,
+            "REVISION_ARCHIVED");
+}
+
 TEST_P(ConfigurationTest, AWriteThatReadsConfigurationWithoutItsKeyFails) {
   EXPECT_EQ(
       store_

@@ -362,6 +362,7 @@ CREATE TABLE operations (
   rows_read BIGINT NOT NULL,
   rows_done BIGINT NOT NULL,
   rows_failed BIGINT NOT NULL,
+  cursor TEXT COLLATE "C",
   error_code BIGINT NOT NULL,
   error_message TEXT COLLATE "C",
   actor TEXT COLLATE "C",

@@ -329,6 +329,7 @@ CREATE TABLE operations (
   rows_read BIGINT NOT NULL,
   rows_done BIGINT NOT NULL,
   rows_failed BIGINT NOT NULL,
+  cursor TEXT,
   error_code BIGINT NOT NULL,
   error_message TEXT,
   actor TEXT,
