@@ -300,9 +300,9 @@ TEST(ContractCallTest, EveryCallSaysWhoMayMakeIt) {
 }
 
 bool ChangesState(const MethodDescriptor& method) {
-  constexpr std::string_view kReads[] = {"Get",   "List",  "BatchGet", "Lookup", "Search",
-                                         "Watch", "Score", "Explain",  "Export", "Count",
-                                         "Simulate"};
+  constexpr std::string_view kReads[] = {"Get",    "List",  "BatchGet", "Lookup",
+                                         "Search", "Watch", "Score",    "Explain",
+                                         "Export", "Count", "Simulate"};
   return std::none_of(std::begin(kReads), std::end(kReads), [&](std::string_view verb) {
     return std::string_view(method.name()).starts_with(verb);
   });
