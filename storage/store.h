@@ -77,12 +77,16 @@ enum LoadPlan : uint32_t {
   kOpportunities = 2,  // all opportunities of the lead
   kIdentities = 4,     // the owners of the lead's present identities
   kTouchpoints = 8,    // all touchpoints of the lead
-  kHandoffs = 16       // all hand-offs of the lead
+  kHandoffs = 16,      // all hand-offs of the lead
+  kConsents = 32,      // all consents of the lead
+  kMerges = 64         // the lead's LEAD_MERGED events
 };
 
 // The keys a unit will touch. A key that leads to nothing is remembered as absent.
 class Keys {
  public:
+  // Of a lead that was merged into another, also that one, with the same plan; what a plan loads of
+  // a lead it loads of all those that the lead stands for, and these, too.
   Keys& Lead(const domain::LeadId& id, uint32_t plan = kLeadOnly);
   // The lead that owns an identity, with the same plan.
   Keys& Identity(domain::IdentityKind kind, std::string value, uint32_t plan = kLeadOnly);
@@ -169,7 +173,7 @@ class WriteTxn {
   // A fresh UUIDv7; the n-th call of a unit answers the same id each time the body is rerun.
   virtual std::string NewId() = 0;
 
-  // Null when there is none.
+  // Null when there is none. A lead that was merged is found as it is (domain/merge.h).
   virtual absl::StatusOr<const domain::Lead*> FindLead(const domain::LeadId& id) = 0;
   virtual absl::StatusOr<const domain::Opportunity*> FindOpportunity(
       const domain::OpportunityId& id) = 0;
@@ -195,7 +199,8 @@ class WriteTxn {
   // Needs Keys::Rotation.
   virtual absl::StatusOr<domain::Rotation> FindRotation() = 0;
 
-  // The holder of a unique key; nullopt when it is free.
+  // The holder of a unique key; nullopt when it is free. An identity stays with the lead that it
+  // was claimed for, also when that lead is merged into another: so an unmerge knows whose it is.
   virtual absl::StatusOr<std::optional<domain::LeadId>> IdentityOwner(domain::IdentityKind kind,
                                                                       const std::string& value) = 0;
   virtual absl::StatusOr<std::optional<domain::OpportunityId>> OpportunityByKey(
@@ -207,13 +212,18 @@ class WriteTxn {
   virtual absl::StatusOr<std::optional<domain::TeamId>> TeamByKey(const std::string& kind,
                                                                   const std::string& value) = 0;
 
-  // All of a lead's, those of this unit included, in no particular order. Needs the plan.
+  // All of a lead's and of those that it stands for, those of this unit included, in no particular
+  // order. Needs the plan.
   virtual absl::StatusOr<std::vector<domain::Assessment>> Assessments(const domain::LeadId& id) = 0;
   virtual absl::StatusOr<std::vector<domain::Opportunity>> Opportunities(
       const domain::LeadId& id) = 0;
   // The one thing that may be read without its key: a lead's evidence is counted anew only when the
   // rules that it is judged by have changed since it was judged, which no caller can know before.
   virtual absl::StatusOr<std::vector<domain::Touchpoint>> Touchpoints(const domain::LeadId& id) = 0;
+  virtual absl::StatusOr<std::vector<domain::Consent>> Consents(const domain::LeadId& id) = 0;
+  // The lead's own LEAD_MERGED events in the order of the log; of those that are not committed yet,
+  // number and record_time are 0. Needs the plan.
+  virtual absl::StatusOr<std::vector<domain::Event>> Merges(const domain::LeadId& id) = 0;
   // Every revision of every document of the kind, by name and version. Needs the key.
   virtual absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) = 0;
   virtual absl::StatusOr<std::vector<domain::Handoff>> Handoffs(const domain::LeadId& id) = 0;
@@ -290,6 +300,7 @@ struct Cursor {
 struct ListQuery {
   std::optional<domain::LeadId> parent;      // children of this lead only
   std::optional<domain::SegmentId> segment;  // of leads: members of it only
+  std::vector<domain::LeadId> merged;        // and of these, which the parent stands for
   std::optional<domain::Filter> filter;
   std::string order_path = "create_time";  // a field of the entity; closed lists in services
   bool descending = false;
@@ -322,6 +333,7 @@ struct EventQuery {
   int64_t up_to_number = INT64_MAX;
   std::optional<domain::Timestamp> up_to_time;  // record_time, inclusive
   std::optional<domain::LeadId> lead;
+  std::vector<domain::LeadId> merged;    // and of these, which the lead stands for
   std::vector<domain::EventType> types;  // empty: all
   int limit = 1000;
   // Events in outline: number, record_time, type, lead, actor, the changes at these paths as far as
@@ -369,10 +381,11 @@ class ReadTxn {
   // As WriteTxn::Configurations.
   virtual absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) = 0;
 
-  // In the order asked; nullopt where there is none.
+  // In the order asked; nullopt where there is none. In place of a lead that was merged, the one
+  // that stands for it.
   virtual absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetLeads(
       absl::Span<const domain::LeadId> ids) = 0;
-  // The same, but of each lead only its id, revision and the fields at `paths`.
+  // The leads themselves, of each only its id, revision and the fields at `paths`.
   virtual absl::StatusOr<std::vector<std::optional<domain::Lead>>> GetPartsOfLeads(
       absl::Span<const domain::LeadId> ids, absl::Span<const std::string_view> paths) = 0;
   virtual absl::StatusOr<std::optional<domain::Touchpoint>> GetTouchpoint(
@@ -403,6 +416,7 @@ class ReadTxn {
   virtual absl::StatusOr<std::vector<domain::LeadId>> LeadsDueForScore(domain::Timestamp now,
                                                                        int limit) = 0;
 
+  // Those that were merged into another are not in it.
   virtual absl::StatusOr<std::vector<domain::Lead>> ListLeads(const ListQuery& query) = 0;
   virtual absl::StatusOr<std::vector<domain::Touchpoint>> ListTouchpoints(
       const ListQuery& query) = 0;
@@ -437,6 +451,12 @@ class ReadTxn {
   // them; the best first, at most `limit`.
   virtual absl::StatusOr<std::vector<SearchHit>> Search(absl::Span<const std::string> words,
                                                         int limit) = 0;
+  // How many leads have each of the search terms, in any field, counted up to `most`.
+  virtual absl::StatusOr<std::vector<int64_t>> CountTerms(absl::Span<const std::string> terms,
+                                                          int64_t most) = 0;
+  // About how many leads there are: counted up to 20,000, beyond that reckoned from the length of
+  // the log, four events a lead.
+  virtual absl::StatusOr<int64_t> EstimateLeads() = 0;
 };
 
 // A searchable word of a lead, folded.
@@ -498,8 +518,9 @@ class Store {
   // items are one slice, since a slice would not see what the one before it did.
   virtual void WriteSlices(Call call, Slices work, Done done, bool validate_only = false) = 0;
   virtual void Read(Call call, ReadBody body, ReadDone done) = 0;
-  // One lead by id; nullopt when there is none. What many callers of a tenant ask for at the same
-  // time is answered by one query. Errors as for Read.
+  // One lead by id, in place of one that was merged the one that stands for it; nullopt when there
+  // is none. What many callers of a tenant ask for at the same time is answered by one query.
+  // Errors as for Read.
   virtual void GetLead(Call call, domain::LeadId id, LeadDone done) = 0;
   // The same for the lead that holds an identity.
   virtual void LookupLead(Call call, domain::IdentityKey key, LeadDone done) = 0;

@@ -103,6 +103,33 @@ struct AssignLeadCommand {
 storage::Keys KeysOf(const AssignLeadCommand& command);
 absl::StatusOr<Result<domain::Lead>> Run(storage::WriteTxn& tx, const AssignLeadCommand& command);
 
+// Where a field of the survivor is to come from.
+struct FieldSource {
+  std::string path;  // of the field table; domain::MayChoose
+  domain::LeadId lead;
+};
+struct MergeLeadsCommand {
+  Once once;
+  domain::LeadId survivor;
+  std::vector<domain::LeadId> leads;  // merged into it one after the other
+  std::vector<FieldSource> sources;   // of the leads above
+  std::string etag, reason;           // the survivor's
+};
+storage::Keys KeysOf(const MergeLeadsCommand& command);
+absl::StatusOr<Result<domain::Lead>> Run(storage::WriteTxn& tx, const MergeLeadsCommand& command);
+
+struct UnmergeLeadCommand {
+  Once once;
+  domain::LeadId lead;  // the one that was merged
+  std::string etag;     // of the lead that stands for it
+  std::string reason;
+};
+struct UnmergedLeads {
+  domain::Lead lead, survivor;
+};
+storage::Keys KeysOf(const UnmergeLeadCommand& command);
+absl::StatusOr<Result<UnmergedLeads>> Run(storage::WriteTxn& tx, const UnmergeLeadCommand& command);
+
 // ---- PrivacyService ---------------------------------------------------------------------------
 
 struct SetConsentCommand {

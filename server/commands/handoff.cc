@@ -192,7 +192,8 @@ absl::Status Run(WriteTxn& tx, const HandOverCommand& command) {
   ASSIGN_OR_RETURN(const storage::RequestRecord* earlier, Earlier(tx, command.once));
   if (earlier != nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(const Lead* found, tx.FindLead(command.lead));
-  if (found == nullptr) return absl::OkStatus();
+  // One that was merged since is handed over as the lead that stands for it, if at all.
+  if (found == nullptr || !found->merged_into.empty()) return absl::OkStatus();
   const Lead lead = *found;
   const domain::HandoffPolicy& policy = tx.config().handoff_policy(lead.market);
   const bool asked =

@@ -113,7 +113,7 @@ absl::Status MoveIdentities(WriteTxn& tx, const Lead& before, const Lead& after)
     ASSIGN_OR_RETURN(std::optional<LeadId> owner, tx.IdentityOwner(key.kind, key.value));
     if (!owner.has_value()) {
       RETURN_IF_ERROR(tx.Claim(key.kind, key.value, after.id));
-    } else if (*owner != after.id) {
+    } else if (!domain::StandsFor(after, *owner)) {
       if (key.kind == IdentityKind::kPhone) {
         RETURN_IF_ERROR(MarkShared(tx, key, *owner));
         continue;
@@ -125,7 +125,9 @@ absl::Status MoveIdentities(WriteTxn& tx, const Lead& before, const Lead& after)
   }
   for (const domain::IdentityKey& key : changes.removed) {
     ASSIGN_OR_RETURN(std::optional<LeadId> owner, tx.IdentityOwner(key.kind, key.value));
-    if (owner == after.id) RETURN_IF_ERROR(tx.Release(key.kind, key.value));
+    if (owner.has_value() && domain::StandsFor(after, *owner)) {
+      RETURN_IF_ERROR(tx.Release(key.kind, key.value));
+    }
   }
   return absl::OkStatus();
 }
@@ -169,12 +171,19 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
   }
 
   std::vector<domain::IdentityFinding> findings;
+  std::vector<LeadId> claimed_for;  // of each finding, the lead whose identity it is
   for (domain::IdentityKey& key : domain::IdentitiesOf(command.lead)) {
     domain::IdentityFinding finding;
     ASSIGN_OR_RETURN(std::optional<LeadId> owner, tx.IdentityOwner(key.kind, key.value));
     if (owner.has_value()) {
       ASSIGN_OR_RETURN(finding.owner, tx.FindLead(*owner));
+      if (finding.owner != nullptr) {
+        if (auto into = domain::MergedInto(*finding.owner)) {
+          ASSIGN_OR_RETURN(finding.owner, tx.FindLead(*into));
+        }
+      }
     }
+    claimed_for.push_back(owner.value_or(LeadId()));
     if (key.kind == IdentityKind::kPhone) {
       const domain::IdentityKey mark = domain::SharedMark(key);
       ASSIGN_OR_RETURN(std::optional<LeadId> shared, tx.IdentityOwner(mark.kind, mark.value));
@@ -189,20 +198,29 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
                        command.lead, findings,
                        {.new_id = LeadId(tx.NewId()), .now = tx.now(), .occur_time = occur_time}));
   Lead& lead = step.lead;
+  // What a capture brings belongs to the person whose identity it matched, also where another lead
+  // stands for that person since a merge.
+  LeadId person = lead.id;
+  for (size_t i = findings.size(); i-- > 0;) {
+    if (findings[i].owner != nullptr && findings[i].owner->id == lead.id &&
+        findings[i].key.kind == step.matched_by && !findings[i].shared) {
+      person = claimed_for[i];
+    }
+  }
   const bool created = step.outcome == domain::CaptureOutcome::kCreated;
   if (created) lead.create_time = tx.now();
 
   std::vector<domain::Consent> consents;
   for (domain::Consent consent : command.consents) {
     consent.id = domain::ConsentId(tx.NewId());
-    consent.lead = lead.id;
+    consent.lead = person;
     consent.create_time = tx.now();
     if (consent.occur_time == Timestamp{}) consent.occur_time = occur_time;
     consent.actor = tx.call().principal;
     domain::ApplyConsent(lead, consent);
     consents.push_back(std::move(consent));
   }
-  Touchpoint touchpoint = Completed(tx, command.touchpoint, lead.id, occur_time);
+  Touchpoint touchpoint = Completed(tx, command.touchpoint, person, occur_time);
   const domain::CompiledModel& model = tx.config().model(lead.market);
   RETURN_IF_ERROR(CountEvidence(tx, lead, model));
   RETURN_IF_ERROR(domain::ApplyTouchpoint(lead, touchpoint, model, tx.now()));
@@ -212,9 +230,9 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
       tx.Keep(lead, {.type = created ? EventType::kLeadCreated : EventType::kLeadUpdated,
                      .occur_time = occur_time,
                      .rule_version = lead.score_model,
-                     .basis = NameOf(lead.id, touchpoint.id)}));
+                     .basis = NameOf(person, touchpoint.id)}));
   for (const domain::IdentityKey& key : step.claims) {
-    RETURN_IF_ERROR(tx.Claim(key.kind, key.value, lead.id));
+    RETURN_IF_ERROR(tx.Claim(key.kind, key.value, person));
   }
   RETURN_IF_ERROR(
       tx.Keep(touchpoint, {.type = EventType::kTouchpointRecorded, .occur_time = occur_time}));
@@ -222,7 +240,7 @@ absl::StatusOr<Result<Captured>> Run(WriteTxn& tx, const CaptureCommand& command
     RETURN_IF_ERROR(
         tx.Keep(consent, {.type = EventType::kConsentSet, .occur_time = consent.occur_time}));
   }
-  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(lead.id, touchpoint.id),
+  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(person, touchpoint.id),
                            CaptureNote(step.outcome, step.matched_by)));
 
   for (domain::IdentityConflict& conflict : step.conflicts) {
@@ -289,7 +307,8 @@ absl::StatusOr<Result<Recorded>> Run(WriteTxn& tx, const RecordTouchpointCommand
   }
   const Timestamp occur_time = command.occur_time.value_or(tx.now());
   RETURN_IF_ERROR(domain::CheckOccurTime("touchpoint.occur_time", occur_time, tx.now()));
-  Touchpoint touchpoint = Completed(tx, command.touchpoint, lead.id, occur_time);
+  // Of the lead that was named: after an unmerge it is the one that it belongs to.
+  Touchpoint touchpoint = Completed(tx, command.touchpoint, command.lead, occur_time);
   const domain::CompiledModel& model = tx.config().model(lead.market);
   RETURN_IF_ERROR(CountEvidence(tx, lead, model));
   RETURN_IF_ERROR(domain::ApplyTouchpoint(lead, touchpoint, model, tx.now()));
@@ -297,10 +316,10 @@ absl::StatusOr<Result<Recorded>> Run(WriteTxn& tx, const RecordTouchpointCommand
   RETURN_IF_ERROR(tx.Keep(lead, {.type = EventType::kLeadUpdated,
                                  .occur_time = occur_time,
                                  .rule_version = lead.score_model,
-                                 .basis = NameOf(lead.id, touchpoint.id)}));
+                                 .basis = NameOf(touchpoint.lead, touchpoint.id)}));
   RETURN_IF_ERROR(
       tx.Keep(touchpoint, {.type = EventType::kTouchpointRecorded, .occur_time = occur_time}));
-  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(lead.id, touchpoint.id)));
+  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(touchpoint.lead, touchpoint.id)));
   return Result<Recorded>{{std::move(touchpoint), false}};
 }
 
@@ -359,7 +378,7 @@ absl::StatusOr<Result<domain::Consent>> Run(WriteTxn& tx, const SetConsentComman
   ASSIGN_OR_RETURN(Lead lead, GetLead(tx, command.lead));
   domain::Consent consent = command.consent;
   consent.id = domain::ConsentId(tx.NewId());
-  consent.lead = lead.id;
+  consent.lead = command.lead;
   consent.create_time = tx.now();
   consent.occur_time = command.occur_time.value_or(tx.now());
   consent.actor = tx.call().principal;
@@ -368,10 +387,10 @@ absl::StatusOr<Result<domain::Consent>> Run(WriteTxn& tx, const SetConsentComman
   RETURN_IF_ERROR(RescoreLead(tx, lead));
   RETURN_IF_ERROR(tx.Keep(lead, {.type = EventType::kLeadUpdated,
                                  .occur_time = consent.occur_time,
-                                 .basis = NameOf(lead.id, consent.id)}));
+                                 .basis = NameOf(consent.lead, consent.id)}));
   RETURN_IF_ERROR(
       tx.Keep(consent, {.type = EventType::kConsentSet, .occur_time = consent.occur_time}));
-  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(lead.id, consent.id)));
+  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(consent.lead, consent.id)));
   return Result<domain::Consent>{std::move(consent)};
 }
 

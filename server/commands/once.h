@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "server/commands/commands.h"
 #include "server/domain/faults.h"
+#include "server/domain/merge.h"
 #include "server/domain/scoring.h"
 #include "server/domain/status_macros.h"
 #include "storage/store.h"
@@ -44,8 +45,12 @@ absl::StatusOr<E> Existing(absl::StatusOr<const E*> found, std::string_view type
   return **found;
 }
 
+// The lead, or the one that stands for it since a merge.
 inline absl::StatusOr<domain::Lead> GetLead(storage::WriteTxn& tx, const domain::LeadId& id) {
-  return Existing(tx.FindLead(id), "Lead", NameOf(id));
+  ASSIGN_OR_RETURN(domain::Lead lead, Existing(tx.FindLead(id), "Lead", NameOf(id)));
+  std::optional<domain::LeadId> into = domain::MergedInto(lead);
+  if (!into.has_value()) return lead;
+  return Existing(tx.FindLead(*into), "Lead", NameOf(*into));
 }
 inline absl::StatusOr<domain::Opportunity> GetOpportunity(storage::WriteTxn& tx,
                                                           const domain::OpportunityId& id) {

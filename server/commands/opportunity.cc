@@ -109,6 +109,9 @@ absl::StatusOr<Result<Opportunity>> Run(WriteTxn& tx, const CreateOpportunityCom
   ASSIGN_OR_RETURN(
       domain::NegotiationStep step,
       domain::OpenOpportunity(lead, std::move(draft), tx.config().pipeline(), context));
+  // Of the lead that was named, also where another one stands for it since a merge.
+  step.opportunity.lead = command.opportunity.lead;
+  step.opportunity.lead_name = NameOf(command.opportunity.lead);
   RETURN_IF_ERROR(CheckContacts(tx, Opportunity{}, step.opportunity));
   RETURN_IF_ERROR(ClaimKeys(tx, Opportunity{}, step.opportunity));
   RETURN_IF_ERROR(KeepStep(tx, step, EventType::kOpportunityCreated, context));

@@ -29,7 +29,7 @@ absl::StatusOr<Result<domain::Assessment>> Run(WriteTxn& tx, const AssessLeadCom
   if (earlier != nullptr) {
     ASSIGN_OR_RETURN(std::vector<domain::Assessment> all, tx.Assessments(lead.id));
     for (domain::Assessment& assessment : all) {
-      if (NameOf(lead.id, assessment.id) == earlier->resource) {
+      if (NameOf(assessment.lead, assessment.id) == earlier->resource) {
         return Result<domain::Assessment>{std::move(assessment), true};
       }
     }
@@ -42,7 +42,7 @@ absl::StatusOr<Result<domain::Assessment>> Run(WriteTxn& tx, const AssessLeadCom
   }
   domain::Assessment draft = command.assessment;
   draft.id = domain::AssessmentId(tx.NewId());
-  draft.lead = lead.id;
+  draft.lead = command.lead;
   draft.create_time = tx.now();
   draft.occur_time = command.occur_time.value_or(tx.now());
   if (draft.author.empty()) draft.author = tx.call().principal;
@@ -52,7 +52,7 @@ absl::StatusOr<Result<domain::Assessment>> Run(WriteTxn& tx, const AssessLeadCom
   RETURN_IF_ERROR(tx.Keep(assessment, {.type = domain::EventType::kLeadAssessed,
                                        .occur_time = assessment.occur_time,
                                        .rule_version = assessment.policy}));
-  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(lead.id, assessment.id)));
+  RETURN_IF_ERROR(Remember(tx, command.once, NameOf(assessment.lead, assessment.id)));
   return Result<domain::Assessment>{std::move(assessment)};
 }
 

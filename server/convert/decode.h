@@ -66,6 +66,10 @@ absl::StatusOr<Parsed<commands::RecordTouchpointCommand>> ParseRecordTouchpoint(
     const v1::RecordTouchpointRequest& request, const DecodeContext& context);
 absl::StatusOr<Parsed<commands::BatchRecordTouchpointsCommand>> ParseBatchRecordTouchpoints(
     const v1::BatchRecordTouchpointsRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::MergeLeadsCommand>> ParseMergeLeads(
+    const v1::MergeLeadsRequest& request, const DecodeContext& context);
+absl::StatusOr<Parsed<commands::UnmergeLeadCommand>> ParseUnmergeLead(
+    const v1::UnmergeLeadRequest& request, const DecodeContext& context);
 absl::StatusOr<Parsed<commands::AssignLeadCommand>> ParseAssignLead(
     const v1::AssignLeadRequest& request, const DecodeContext& context);
 
@@ -105,6 +109,18 @@ struct SearchPage {
 };
 absl::StatusOr<SearchPage> ParseSearchLeads(const v1::SearchLeadsRequest& request,
                                             const DecodeContext& context);
+
+// Candidates of a lead, the likeliest first, and how many of them earlier pages have shown.
+struct DuplicatesPage {
+  domain::LeadId lead;
+  int min_score = 0;
+  int limit = 0;
+  int64_t offset = 0;
+  std::string scope;
+};
+absl::StatusOr<DuplicatesPage> ParseFindDuplicates(const v1::FindDuplicatesRequest& request,
+                                                   const DecodeContext& context);
+std::string NextPageToken(const DecodeContext& context, const DuplicatesPage& page, int64_t shown);
 
 // A page of one lead's history, by event number. `score` is the lead's score after `after_number`,
 // for TransitionOf (encode.h).

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,6 +9,8 @@
 #include "server/convert/resources.h"
 #include "server/convert/search_words.h"
 #include "server/convert/update_mask.h"
+#include "server/domain/duplicates.h"
+#include "server/domain/merge.h"
 #include "server/domain/status_macros.h"
 
 namespace relais::convert {
@@ -399,6 +402,62 @@ commands::AssignLeadCommand ReadAssign(const v1::AssignLeadRequest& in, const Pa
 
 }  // namespace
 
+absl::StatusOr<Parsed<commands::MergeLeadsCommand>> ParseMergeLeads(
+    const v1::MergeLeadsRequest& request, const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  commands::MergeLeadsCommand command;
+  command.survivor = reader.Name<domain::LeadTag>("name", request.name(), Presence::kRequired);
+  Path leads("leads");
+  if (request.leads().empty()) violations.Add(leads, "must name a lead");
+  if (reader.Fits(leads, request.leads_size(), domain::kMaxLeadsPerMerge)) {
+    for (int i = 0; i < request.leads_size(); ++i) {
+      const Path entry(leads, static_cast<size_t>(i));
+      domain::LeadId lead =
+          reader.Name<domain::LeadTag>(entry, request.leads(i), Presence::kRequired);
+      if (lead.empty()) continue;
+      if (lead == command.survivor) violations.Add(entry, "must not be the lead that survives");
+      if (std::find(command.leads.begin(), command.leads.end(), lead) != command.leads.end()) {
+        violations.Add(entry, "must not be named twice");
+      }
+      command.leads.push_back(std::move(lead));
+    }
+  }
+  Path sources("sources");
+  if (reader.Fits(sources, request.sources_size(), kMaxFieldSources)) {
+    for (int i = 0; i < request.sources_size(); ++i) {
+      const Path entry(sources, static_cast<size_t>(i));
+      const v1::MergeLeadsRequest::Source& in = request.sources(i);
+      if (!domain::MayChoose(in.path())) {
+        violations.Add(Path(entry, "path"),
+                       "must be a descriptive field of a lead that is not a list", in.path(),
+                       Privacy::kOpen);
+      }
+      domain::LeadId lead =
+          reader.Name<domain::LeadTag>(Path(entry, "lead"), in.lead(), Presence::kRequired);
+      if (!lead.empty() &&
+          std::find(command.leads.begin(), command.leads.end(), lead) == command.leads.end()) {
+        violations.Add(Path(entry, "lead"), "must be one of the leads that are merged");
+      }
+      command.sources.push_back({in.path(), std::move(lead)});
+    }
+  }
+  command.reason = reader.Text("reason", request.reason());
+  command.etag = reader.Etag("etag", request.etag());
+  return Finish(std::move(command), request, "MergeLeads", reader, context);
+}
+
+absl::StatusOr<Parsed<commands::UnmergeLeadCommand>> ParseUnmergeLead(
+    const v1::UnmergeLeadRequest& request, const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  commands::UnmergeLeadCommand command;
+  command.lead = reader.Name<domain::LeadTag>("name", request.name(), Presence::kRequired);
+  command.reason = reader.Text("reason", request.reason());
+  command.etag = reader.Etag("etag", request.etag());
+  return Finish(std::move(command), request, "UnmergeLead", reader, context);
+}
+
 absl::StatusOr<Parsed<commands::AssignLeadCommand>> ParseAssignLead(
     const v1::AssignLeadRequest& request, const DecodeContext& context) {
   Violations violations;
@@ -543,6 +602,30 @@ absl::StatusOr<SearchPage> ParseSearchLeads(const v1::SearchLeadsRequest& reques
   return page;
 }
 
+absl::StatusOr<DuplicatesPage> ParseFindDuplicates(const v1::FindDuplicatesRequest& request,
+                                                   const DecodeContext& context) {
+  Violations violations;
+  Reader reader(violations, context.now);
+  DuplicatesPage page;
+  page.lead = reader.Name<domain::LeadTag>("name", request.name(), Presence::kRequired);
+  page.min_score = request.min_score() == 0 ? domain::kDuplicateScore : request.min_score();
+  if (page.min_score < 0 || page.min_score > 1000) {
+    violations.Add("min_score", "must be from 0 to 1000");
+  }
+  PageScope scope = {.tenant = context.tenant, .method = "FindDuplicates"};
+  scope.filter = Concat(request.name(), " ", page.min_score);
+  ASSIGN_OR_RETURN(PageBounds bounds, ReadPageFields(request.page_size(), request.page_token(),
+                                                     std::move(scope), reader, context));
+  page.limit = bounds.limit;
+  page.scope = std::move(bounds.scope);
+  if (bounds.after) {
+    const int64_t* offset = bounds.after->value.if_int();
+    if (offset == nullptr || *offset < 0) return domain::InvalidPageToken();
+    page.offset = *offset;
+  }
+  return page;
+}
+
 absl::StatusOr<HistoryPage> ParseListLeadTransitions(const v1::ListLeadTransitionsRequest& request,
                                                      const DecodeContext& context) {
   return ReadHistory(request.parent(), request.page_size(), request.page_token(),
@@ -556,6 +639,10 @@ absl::StatusOr<HistoryPage> ParseListLeadChanges(const v1::ListLeadChangesReques
 }
 
 std::string NextPageToken(const DecodeContext& context, const SearchPage& page, int64_t shown) {
+  return context.pages->Make(page.scope, {domain::Value(page.offset + shown), {}});
+}
+
+std::string NextPageToken(const DecodeContext& context, const DuplicatesPage& page, int64_t shown) {
   return context.pages->Make(page.scope, {domain::Value(page.offset + shown), {}});
 }
 

@@ -237,4 +237,21 @@ void Encode(const commands::ImportRowResult& in, std::string_view call_id,
   if (!in.status.ok()) *out->mutable_status() = ToRpcStatus(in.status, call_id);
 }
 
+void Encode(const commands::UnmergedLeads& in, v1::UnmergeLeadResponse* out) {
+  Encode(in.lead, out->mutable_lead());
+  Encode(in.survivor, out->mutable_survivor());
+}
+
+void Encode(const domain::LeadId& lead, const domain::DuplicateComparison& in,
+            v1::FindDuplicatesResponse::Candidate* out) {
+  out->set_lead(domain::NameOf(lead));
+  out->set_score(in.score);
+  for (const domain::DuplicateEvidence& evidence : in.evidence) {
+    v1::DuplicateEvidence* entry = out->add_reasons();
+    entry->set_reason(static_cast<v1::DuplicateReason>(evidence.reason));
+    entry->set_likeness(static_cast<v1::Likeness>(evidence.likeness));
+    entry->set_weight(evidence.weight);
+  }
+}
+
 }  // namespace relais::convert

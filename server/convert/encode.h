@@ -27,6 +27,7 @@
 #include "server/commands/commands.h"
 #include "server/domain/criteria.h"
 #include "server/domain/directory.h"
+#include "server/domain/duplicates.h"
 #include "server/domain/event.h"
 #include "server/domain/explain.h"
 #include "server/domain/handoff.h"
@@ -67,6 +68,10 @@ void Encode(const domain::HandoffPolicy& in, v1::HandoffPolicy* out);
 void Encode(const domain::Import& in, v1::Import* out);
 // Rate and estimated end are reckoned to the last progress, not to now.
 void Encode(const domain::Operation& in, v1::Operation* out);
+
+void Encode(const commands::UnmergedLeads& in, v1::UnmergeLeadResponse* out);
+void Encode(const domain::LeadId& lead, const domain::DuplicateComparison& in,
+            v1::FindDuplicatesResponse::Candidate* out);
 
 // Names only: what a batch answers unless asked for resources. The rest of the answer is the same.
 enum class Detail : bool { kNames, kWhole };

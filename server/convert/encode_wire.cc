@@ -191,6 +191,9 @@ void PutFields(WireWriter& out, const domain::Lead& in) {
              [&](int at) { Put(out, at, domain::Timestamp{micros}); });
   }
   PutEnum(out, Lead::kScoreBandFieldNumber, in.score_band);
+  for (const std::string& name : in.merged_leads) {
+    out.GivenText(Lead::kMergedLeadsFieldNumber, name);
+  }
 }
 
 void PutFields(WireWriter& out, const domain::Touchpoint& in) {

@@ -25,6 +25,7 @@ inline constexpr size_t kMaxShortIdBytes = 64;       // ids of stages, criteria,
 inline constexpr size_t kMaxEtagBytes = 64;          // etags are ours and far shorter
 inline constexpr size_t kMinSearchBytes = 2;         // SearchLeadsRequest.query
 inline constexpr size_t kMaxSearchBytes = 256;       // SearchLeadsRequest.query
+inline constexpr size_t kMaxFieldSources = 50;       // fields that a merge chooses: ours
 inline constexpr size_t kMaxSearchWords = 16;        // each word costs a look-up: ours
 inline constexpr size_t kMaxPageTokenBytes = 4096;   // a cursor holds one text of 1 KiB at most
 inline constexpr size_t kMaxResumeTokenBytes = 512;  // tenant, number and a short digest

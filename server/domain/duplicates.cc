@@ -442,6 +442,18 @@ bool AreNicknames(std::string_view a, std::string_view b) {
                             y->second.end()) != x->second.end();
 }
 
+std::vector<std::string> NicknamesOf(std::string_view name) {
+  std::vector<std::string> others;
+  auto found = Nicknames().find(name);
+  if (found == Nicknames().end()) return others;
+  for (int set : found->second) {
+    for (std::string_view other : Words(kNicknames[static_cast<size_t>(set)])) {
+      if (other != name) others.emplace_back(other);
+    }
+  }
+  return others;
+}
+
 int DuplicateScore(int weight) {
   const int size = std::min(std::abs(weight), 20 * kBit);
   // 2 to the power of size, in 1/1024, the fraction between two whole bits drawn straight.

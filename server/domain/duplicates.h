@@ -23,6 +23,8 @@
 #include <string_view>
 #include <vector>
 
+#include "server/domain/enums.h"
+
 namespace relais::domain {
 
 // What is compared of one record; whatever is unknown stays empty.
@@ -35,25 +37,6 @@ struct DuplicateProfile {
   std::string birth_date;           // YYYY-MM-DD or YYYYMMDD
   std::string street, locality, region, postal_code;
 };
-
-enum class DuplicateReason : int8_t {
-  kUnspecified,
-  kGivenName,
-  kFamilyName,
-  kSwappedNames,  // given and family name in each other's place
-  kOrganization,
-  kDomain,
-  kEmail,
-  kPhone,
-  kBirthDate,
-  kStreet,
-  kLocality,
-  kPostalCode,
-  kCommonMatch,  // not alike by themselves: both are like a third
-};
-
-// How far the compared values agree.
-enum class Likeness : int8_t { kUnspecified, kExact, kNear, kSimilar, kNickname, kDifferent };
 
 struct DuplicateEvidence {
   DuplicateReason reason = DuplicateReason::kUnspecified;
@@ -88,6 +71,9 @@ int Edits(std::string_view a, std::string_view b, int most);
 
 // Whether two folded given names are forms of one ("bob", "robert").
 bool AreNicknames(std::string_view a, std::string_view b);
+
+// The other forms of a folded given name.
+std::vector<std::string> NicknamesOf(std::string_view name);
 
 class DuplicateFinder {
  public:

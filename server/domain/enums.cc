@@ -238,6 +238,22 @@ const EnumNames& EnumTraits<RoutingStrategy>::names() {
   return kEnum;
 }
 
+const EnumNames& EnumTraits<DuplicateReason>::names() {
+  static constexpr std::string_view kNames[] = {
+      "UNSPECIFIED", "GIVEN_NAME",  "FAMILY_NAME", "SWAPPED_NAMES", "ORGANIZATION",
+      "DOMAIN",      "EMAIL",       "PHONE",       "BIRTH_DATE",    "STREET",
+      "LOCALITY",    "POSTAL_CODE", "COMMON_MATCH"};
+  static constexpr EnumNames kEnum = Names("DuplicateReason", kNames);
+  return kEnum;
+}
+
+const EnumNames& EnumTraits<Likeness>::names() {
+  static constexpr std::string_view kNames[] = {"UNSPECIFIED", "EXACT",    "NEAR",
+                                                "SIMILAR",     "NICKNAME", "DIFFERENT"};
+  static constexpr EnumNames kEnum = Names("Likeness", kNames);
+  return kEnum;
+}
+
 const EnumNames& EnumTraits<EventType>::names() {
   static constexpr std::string_view kNames[] = {
       "UNSPECIFIED",          "LEAD_CREATED",        "LEAD_UPDATED",          "LEAD_TRANSITIONED",
@@ -246,7 +262,8 @@ const EnumNames& EnumTraits<EventType>::names() {
       "OPPORTUNITY_REOPENED", "USER_CHANGED",        "TEAM_CHANGED",          "IMPORT_CHANGED",
       "OPERATION_CHANGED",    "LEAD_RESCORED",       "CONFIGURATION_CHANGED", "CALENDAR_CHANGED",
       "HANDOFF_CREATED",      "HANDOFF_ACCEPTED",    "HANDOFF_REJECTED",      "HANDOFF_REASSIGNED",
-      "HANDOFF_CLOSED",       "SEGMENT_CHANGED",     "SEGMENT_ENTERED",       "SEGMENT_EXITED"};
+      "HANDOFF_CLOSED",       "SEGMENT_CHANGED",     "SEGMENT_ENTERED",       "SEGMENT_EXITED",
+      "LEAD_MERGED",          "LEAD_UNMERGED"};
   static constexpr EnumNames kEnum = Names("EventType", kNames);
   return kEnum;
 }

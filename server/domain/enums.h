@@ -132,6 +132,25 @@ enum class HandoffState : int8_t {
 enum class HandoffTrigger : int8_t { kUnspecified, kManual, kQualified, kThreshold };
 enum class SegmentState : int8_t { kUnspecified, kBuilding, kReady, kArchived };
 enum class RoutingStrategy : int8_t { kUnspecified, kRoundRobin, kWeighted, kLeastLoaded };
+// What of two records is alike (domain/duplicates.h).
+enum class DuplicateReason : int8_t {
+  kUnspecified,
+  kGivenName,
+  kFamilyName,
+  kSwappedNames,  // given and family name in each other's place
+  kOrganization,
+  kDomain,
+  kEmail,
+  kPhone,
+  kBirthDate,
+  kStreet,
+  kLocality,
+  kPostalCode,
+  kCommonMatch,  // not alike by themselves: both are like a third
+};
+
+// How far the compared values agree.
+enum class Likeness : int8_t { kUnspecified, kExact, kNear, kSimilar, kNickname, kDifferent };
 enum class EventType : int8_t {
   kUnspecified,
   kLeadCreated,
@@ -160,7 +179,9 @@ enum class EventType : int8_t {
   kHandoffClosed,
   kSegmentChanged,
   kSegmentEntered,
-  kSegmentExited
+  kSegmentExited,
+  kLeadMerged,
+  kLeadUnmerged
 };
 
 #define RELAIS_ENUM_NAMES(E)         \
@@ -199,6 +220,8 @@ RELAIS_ENUM_NAMES(HandoffState);
 RELAIS_ENUM_NAMES(HandoffTrigger);
 RELAIS_ENUM_NAMES(SegmentState);
 RELAIS_ENUM_NAMES(RoutingStrategy);
+RELAIS_ENUM_NAMES(DuplicateReason);
+RELAIS_ENUM_NAMES(Likeness);
 RELAIS_ENUM_NAMES(EventType);
 #undef RELAIS_ENUM_NAMES
 

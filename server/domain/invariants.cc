@@ -6,6 +6,7 @@
 
 #include "server/domain/concat.h"
 #include "server/domain/enums.h"
+#include "server/domain/merge.h"
 
 namespace relais::domain {
 namespace {
@@ -100,8 +101,9 @@ std::vector<std::string> CheckInvariants(const Lead& lead,
   findings.Expect(lead.counters.lost_opportunities == count(OpportunityState::kLost),
                   "lost_opportunities is not the number of lost ones");
   for (const Opportunity& opportunity : opportunities) {
-    findings.Expect(opportunity.lead == lead.id && opportunity.lead_name == NameOf(lead.id),
-                    "an opportunity of another lead");
+    findings.Expect(
+        StandsFor(lead, opportunity.lead) && opportunity.lead_name == NameOf(opportunity.lead),
+        "an opportunity of another lead");
     CheckOpportunity(opportunity, findings);
   }
   findings.Expect(lead.score == lead.fit_score + lead.engagement_score + lead.intent_score,

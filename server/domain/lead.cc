@@ -179,6 +179,10 @@ absl::Span<const Field<Lead>> FieldsOf<Lead>() {
           [](auto& e) -> auto& { return e.counters.lost_opportunities; }),
       MakeField<Lead>(
           "disqualify_reason", [](auto& e) -> auto& { return e.disqualify_reason; }),
+      MakeField<Lead>("merged_into", [](auto& e) -> auto& { return e.merged_into; },
+                      {.filterable = false}),
+      MakeField<Lead>("merged_leads", [](auto& e) -> auto& { return e.merged_leads; },
+                      {.filterable = false}),
       MakeField<Lead>(
           "create_time", [](auto& e) -> auto& { return e.create_time; }),
       MakeField<Lead>(

@@ -115,6 +115,11 @@ struct Lead {
   Milestones milestones;
   Counters counters;
   std::string disqualify_reason;
+  // leads/{id} of the lead that stands for this one since a merge (merge.h); empty: none does. A
+  // lead with one answers nothing by itself and is in no list.
+  std::string merged_into;
+  // leads/{id} of all that this one stands for, those that they stood for included.
+  std::vector<std::string> merged_leads;
   Timestamp create_time, update_time;
 
   friend bool operator==(const Lead&, const Lead&) = default;

@@ -290,6 +290,14 @@ absl::StatusOr<Lead> Transit(Lead before, Trigger trigger, const TransitionConte
   return lead;
 }
 
+Stage MergedStage(const Lead& a, const Lead& b) {
+  if (a.counters.open_opportunities + b.counters.open_opportunities > 0) return Stage::kOpportunity;
+  if (a.counters.won_opportunities + b.counters.won_opportunities > 0) return Stage::kCustomer;
+  if (a.stage == Stage::kDisqualified) return b.stage;
+  if (b.stage == Stage::kDisqualified) return a.stage;
+  return std::max(a.stage, b.stage);
+}
+
 EventDraft TransitionDraft(const TransitionContext& context, std::string basis,
                            std::string rule_version) {
   return {.type = EventType::kLeadTransitioned,

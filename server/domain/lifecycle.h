@@ -107,6 +107,10 @@ struct TransitionContext {
 //   FAILED_PRECONDITION, reason ILLEGAL_TRANSITION: see IllegalTransition.
 absl::StatusOr<Lead> Transit(Lead before, Trigger trigger, const TransitionContext& context);
 
+// Where two leads that are merged into one stand: OPPORTUNITY if an opportunity of either is open,
+// else CUSTOMER if one was won, else the further stage; DISQUALIFIED only if both are.
+Stage MergedStage(const Lead& a, const Lead& b);
+
 // How the log tells a step of Transit. LEAD_TRANSITIONED is said when the stage changed; nothing
 // else of the lead's changes needs an event type of its own. `basis` and `rule_version` as in
 // Event.

@@ -32,6 +32,8 @@ bool ChangesLead(EventType type) {
     case EventType::kLeadTransitioned:
     case EventType::kLeadAssigned:
     case EventType::kLeadRescored:
+    case EventType::kLeadMerged:
+    case EventType::kLeadUnmerged:
       return true;
     default:
       return false;

@@ -537,12 +537,7 @@ absl::Status Rescore(Lead& lead, const CompiledModel& model, Timestamp now) {
   return absl::OkStatus();
 }
 
-absl::Status ApplyTouchpoint(Lead& lead, const Touchpoint& touchpoint, const CompiledModel& model,
-                             Timestamp now) {
-  ASSIGN_OR_RETURN(ScoreState state, ScoreState::Parse(lead.score_state));
-  AddTouchpoint(model, touchpoint, state);
-  Prune(model, now, state);
-  lead.score_state = state.Format();
+void NoteTouchpoint(Lead& lead, const Touchpoint& touchpoint) {
   ++lead.counters.touchpoints;
   std::optional<Timestamp>& last = lead.milestones.last_touch_time;
   last = last.has_value() ? std::max(*last, touchpoint.occur_time) : touchpoint.occur_time;
@@ -558,6 +553,15 @@ absl::Status ApplyTouchpoint(Lead& lead, const Touchpoint& touchpoint, const Com
     default:
       break;
   }
+}
+
+absl::Status ApplyTouchpoint(Lead& lead, const Touchpoint& touchpoint, const CompiledModel& model,
+                             Timestamp now) {
+  ASSIGN_OR_RETURN(ScoreState state, ScoreState::Parse(lead.score_state));
+  AddTouchpoint(model, touchpoint, state);
+  Prune(model, now, state);
+  lead.score_state = state.Format();
+  NoteTouchpoint(lead, touchpoint);
   return absl::OkStatus();
 }
 

@@ -211,8 +211,11 @@ int64_t ScoreAt(const CompiledModel& model, const Lead& lead, const ScoreState& 
 // lead's score_state is damaged; the lead is then unchanged.
 absl::Status Rescore(Lead& lead, const CompiledModel& model, Timestamp now);
 
-// What a touchpoint leaves on its lead: counter, last_touch_time (the latest), first_contacted_time
-// (the earliest call, meeting, chat or e-mail sent) and its evidence in score_state. Rescore comes
+// What a touchpoint leaves on its lead beside evidence: counter, last_touch_time (the latest),
+// first_contacted_time (the earliest call, meeting, chat or e-mail sent).
+void NoteTouchpoint(Lead& lead, const Touchpoint& touchpoint);
+
+// NoteTouchpoint and its evidence in score_state. Rescore comes
 // after it, once for all touchpoints of a step. INTERNAL as above.
 absl::Status ApplyTouchpoint(Lead& lead, const Touchpoint& touchpoint, const CompiledModel& model,
                              Timestamp now);

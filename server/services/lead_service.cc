@@ -1,5 +1,7 @@
 #include "server/services/lead_service.h"
 
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,6 +10,7 @@
 #include "server/convert/limits.h"
 #include "server/convert/rpc_status.h"
 #include "server/domain/concat.h"
+#include "server/services/duplicates.h"
 #include "server/services/past.h"
 
 namespace relais::services {
@@ -29,10 +32,13 @@ void Fit(convert::ResponseBudget& budget, Result& result, Shrink shrink) {
 // Reads one page of a lead's history. `visit` takes the events of the lead in order and answers
 // whether it wants more; the page's token is the caller's.
 template <class Visit>
-absl::Status EachEvent(storage::ReadTxn& txn, const convert::HistoryPage& page, Visit visit) {
+absl::Status EachEvent(storage::ReadTxn& txn, const convert::HistoryPage& page,
+                       const domain::Lead& lead, Visit visit) {
+  const std::vector<domain::LeadId> merged = domain::MergedLeads(lead);
   storage::EventQuery query;
-  query.lead = page.lead;
+  query.lead = lead.id;
   query.types = LeadEventTypes();
+  query.merged = merged;
   query.after_number = page.after_number;
   query.limit = kHistoryPage;
   while (true) {
@@ -71,6 +77,9 @@ LeadService::LeadService(const Edge& edge) : Endpoint(edge, "relais.v1.LeadServi
   Unary("LookupLead", &LeadService::LookupLead);
   Unary("ListLeads", &LeadService::ListLeads);
   Unary("SearchLeads", &LeadService::SearchLeads);
+  Unary("FindDuplicates", &LeadService::FindDuplicates);
+  Unary("MergeLeads", &LeadService::MergeLeads);
+  Unary("UnmergeLead", &LeadService::UnmergeLead);
   Unary("UpdateLead", &LeadService::UpdateLead);
   Unary("RecordTouchpoint", &LeadService::RecordTouchpoint);
   Unary("BatchRecordTouchpoints", &LeadService::BatchRecordTouchpoints);
@@ -195,6 +204,47 @@ absl::Status LeadService::SearchLeads(Reply<v1::SearchLeadsResponse>& reply,
       });
 }
 
+absl::Status LeadService::FindDuplicates(Reply<v1::FindDuplicatesResponse>& reply,
+                                         const v1::FindDuplicatesRequest& request) {
+  ASSIGN_OR_RETURN(convert::DuplicatesPage page,
+                   convert::ParseFindDuplicates(request, reply.decoding()));
+  return Read(
+      reply,
+      [&reply, page](storage::ReadTxn& txn, v1::FindDuplicatesResponse& out) -> absl::Status {
+        ASSIGN_OR_RETURN(std::vector<DuplicateCandidate> found,
+                         DuplicatesOf(txn, page.lead, page.min_score));
+        convert::ResponseBudget budget;
+        const int64_t end =
+            std::min<int64_t>(page.offset + page.limit, static_cast<int64_t>(found.size()));
+        int64_t shown = page.offset;
+        for (; shown < end; ++shown) {
+          const DuplicateCandidate& candidate = found[static_cast<size_t>(shown)];
+          auto* entry = out.add_candidates();
+          convert::Encode(candidate.lead, candidate.comparison, entry);
+          if (!budget.Take(*entry)) {
+            out.mutable_candidates()->RemoveLast();
+            break;
+          }
+        }
+        if (shown < static_cast<int64_t>(found.size())) {
+          out.set_next_page_token(
+              convert::NextPageToken(reply.decoding(), page, shown - page.offset));
+        }
+        return absl::OkStatus();
+      });
+}
+
+absl::Status LeadService::MergeLeads(Reply<v1::Lead>& reply, const v1::MergeLeadsRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseMergeLeads(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
+absl::Status LeadService::UnmergeLead(Reply<v1::UnmergeLeadResponse>& reply,
+                                      const v1::UnmergeLeadRequest& request) {
+  ASSIGN_OR_RETURN(auto parsed, convert::ParseUnmergeLead(request, reply.decoding()));
+  return Keep(reply, std::move(parsed));
+}
+
 absl::Status LeadService::UpdateLead(Reply<v1::Lead>& reply, const v1::UpdateLeadRequest& request) {
   ASSIGN_OR_RETURN(auto parsed, convert::ParseUpdateLead(request, reply.decoding()));
   return Keep(reply, std::move(parsed));
@@ -251,14 +301,21 @@ absl::Status LeadService::ListLeadTransitions(Reply<v1::ListLeadTransitionsRespo
   return Read(
       reply,
       [&reply, page](storage::ReadTxn& txn, v1::ListLeadTransitionsResponse& out) -> absl::Status {
-        RETURN_IF_ERROR(FindLead(txn, page.lead).status());
+        ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, page.lead));
         convert::ResponseBudget budget;
         int64_t score = page.score;
         int64_t last_number = page.after_number;
         int64_t last_score = page.score;
-        return EachEvent(txn, page, [&](const domain::Event& event) {
-          std::optional<v1::Transition> transition = convert::TransitionOf(event, score);
-          if (!transition.has_value()) return true;
+        // The score that a page goes on with is that of one lead: where there are several, theirs
+        // are followed from their beginnings.
+        convert::HistoryPage from = page;
+        std::map<std::string, int64_t> scores;
+        if (!lead.merged_leads.empty()) from.after_number = 0;
+        return EachEvent(txn, from, lead, [&](const domain::Event& event) {
+          int64_t& own = lead.merged_leads.empty() ? score : scores[event.lead.value];
+          std::optional<v1::Transition> transition = convert::TransitionOf(event, own);
+          score = own;
+          if (!transition.has_value() || event.number <= page.after_number) return true;
           if (out.transitions_size() == page.limit || !budget.Take(*transition)) {
             out.set_next_page_token(
                 convert::NextPageToken(reply.decoding(), page, last_number, last_score));
@@ -279,11 +336,11 @@ absl::Status LeadService::ListLeadChanges(Reply<v1::ListLeadChangesResponse>& re
   return Read(
       reply,
       [&reply, page](storage::ReadTxn& txn, v1::ListLeadChangesResponse& out) -> absl::Status {
-        RETURN_IF_ERROR(FindLead(txn, page.lead).status());
+        ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, page.lead));
         convert::ResponseBudget budget;
         int events = 0;
         int64_t last_number = page.after_number;
-        return EachEvent(txn, page, [&](const domain::Event& event) {
+        return EachEvent(txn, page, lead, [&](const domain::Event& event) {
           v1::ListLeadChangesResponse some;
           convert::AppendChanges(event, some.mutable_changes());
           if (some.changes_size() == 0) return true;

@@ -23,6 +23,11 @@ class LeadService final : public Endpoint {
   absl::Status ListLeads(Reply<v1::ListLeadsResponse>& reply, const v1::ListLeadsRequest& request);
   absl::Status SearchLeads(Reply<v1::SearchLeadsResponse>& reply,
                            const v1::SearchLeadsRequest& request);
+  absl::Status FindDuplicates(Reply<v1::FindDuplicatesResponse>& reply,
+                              const v1::FindDuplicatesRequest& request);
+  absl::Status MergeLeads(Reply<v1::Lead>& reply, const v1::MergeLeadsRequest& request);
+  absl::Status UnmergeLead(Reply<v1::UnmergeLeadResponse>& reply,
+                           const v1::UnmergeLeadRequest& request);
   absl::Status UpdateLead(Reply<v1::Lead>& reply, const v1::UpdateLeadRequest& request);
   absl::Status RecordTouchpoint(Reply<v1::Touchpoint>& reply,
                                 const v1::RecordTouchpointRequest& request);

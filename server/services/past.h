@@ -1,6 +1,7 @@
 // A lead's past, read from the log.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,15 +15,22 @@
 namespace relais::services {
 
 // Everything recorded about a lead at or before `read_time`, in order. `types` empty: all types.
+// The touchpoints of leads that it stood for then are among them, as its own.
 absl::StatusOr<std::vector<domain::Event>> EventsOf(storage::ReadTxn& txn,
                                                     const domain::LeadId& lead,
                                                     domain::Timestamp read_time,
                                                     std::vector<domain::EventType> types = {});
 
+// The lead that stood for `lead` at `read_time`, now when it is absent: itself unless it was
+// merged. NOT_FOUND now when there is no such lead.
+absl::StatusOr<domain::LeadId> StandingAsOf(storage::ReadTxn& txn, const domain::LeadId& lead,
+                                            std::optional<domain::Timestamp> read_time);
+
 // The types of event that change the lead itself.
 std::vector<domain::EventType> LeadEventTypes();
 
-// The lead as it was recorded at `read_time`, with the etag and the next_score_time it had.
+// The lead as it was recorded at `read_time`, in place of one that was merged by then the one that
+// stood for it, with the etag and the next_score_time it had.
 // NOT_FOUND when it had not been made by then.
 absl::StatusOr<domain::Lead> LeadAsOf(storage::ReadTxn& txn, const domain::LeadId& lead,
                                       domain::Timestamp read_time);

@@ -31,8 +31,8 @@ absl::Status EncodePresentScore(storage::ReadTxn& txn, const domain::LeadId& id,
   ASSIGN_OR_RETURN(domain::Lead lead, FindLead(txn, id));
   const domain::CompiledModel& model = ModelOf(txn.config(), lead);
   ASSIGN_OR_RETURN(domain::ScoreState state, domain::ScoreState::Parse(lead.score_state));
-  convert::Encode(domain::Evaluate(model, lead, state, txn.now()), id, model.model(), txn.now(),
-                  &out);
+  convert::Encode(domain::Evaluate(model, lead, state, txn.now()), lead.id, model.model(),
+                  txn.now(), &out);
   return absl::OkStatus();
 }
 
@@ -375,8 +375,10 @@ absl::Status QualificationService::ScoreLead(Reply<v1::Score>& reply,
     if (!at.read_time.has_value() && !at.model.has_value()) {
       return EncodePresentScore(txn, at.lead, out);
     }
-    ASSIGN_OR_RETURN(Judged judged, Judge(txn, at));
-    convert::Encode(judged.past.score.breakdown, at.lead, judged.past.model->model(),
+    convert::LeadAt standing = at;
+    ASSIGN_OR_RETURN(standing.lead, StandingAsOf(txn, at.lead, at.read_time));
+    ASSIGN_OR_RETURN(Judged judged, Judge(txn, standing));
+    convert::Encode(judged.past.score.breakdown, standing.lead, judged.past.model->model(),
                     judged.read_time, &out);
     return absl::OkStatus();
   });
@@ -387,9 +389,12 @@ absl::Status QualificationService::ExplainScore(Reply<v1::ExplainScoreResponse>&
   ASSIGN_OR_RETURN(convert::LeadAt at, convert::ParseExplainScore(request, reply.decoding()));
   return Read(reply, [at](storage::ReadTxn& txn, v1::ExplainScoreResponse& out) -> absl::Status {
     // Evidence names touchpoints, so the present score, too, is explained from the log.
-    ASSIGN_OR_RETURN(Judged judged, Judge(txn, at));
+    convert::LeadAt standing = at;
+    ASSIGN_OR_RETURN(standing.lead, StandingAsOf(txn, at.lead, at.read_time));
+    ASSIGN_OR_RETURN(Judged judged, Judge(txn, standing));
     const PastScore& past = judged.past;
-    convert::Encode(past.score.breakdown, at.lead, past.model->model(), judged.read_time, &out);
+    convert::Encode(past.score.breakdown, standing.lead, past.model->model(), judged.read_time,
+                    &out);
     const std::vector<domain::Touchpoint> touchpoints = TouchpointsIn(judged.events);
     convert::AddEvidence(*past.model, touchpoints, &out);
     convert::AddOutlook(domain::OutlookOf(*past.model, past.score.lead, past.score.state,

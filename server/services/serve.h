@@ -34,6 +34,7 @@
 #include "server/convert/encode.h"
 #include "server/convert/response_size.h"
 #include "server/domain/faults.h"
+#include "server/domain/merge.h"
 #include "server/domain/status_macros.h"
 #include "server/services/exchange.h"
 #include "storage/store.h"
@@ -429,9 +430,6 @@ template <class Entity>
 absl::StatusOr<std::vector<Entity>> PageRows(
     storage::ReadTxn& txn, const convert::ListPage& page,
     absl::StatusOr<std::vector<Entity>> (storage::ReadTxn::*rows)(const storage::ListQuery&)) {
-  if (page.query.parent.has_value()) {
-    RETURN_IF_ERROR(FindLead(txn, *page.query.parent).status());
-  }
   if (page.query.segment.has_value()) {
     ASSIGN_OR_RETURN(std::optional<domain::Segment> segment, txn.GetSegment(*page.query.segment));
     if (!segment.has_value()) {
@@ -440,6 +438,11 @@ absl::StatusOr<std::vector<Entity>> PageRows(
   }
   storage::ListQuery query = page.query;
   ++query.limit;
+  if (query.parent.has_value()) {
+    ASSIGN_OR_RETURN(domain::Lead parent, FindLead(txn, *query.parent));
+    query.parent = parent.id;
+    query.merged = domain::MergedLeads(parent);
+  }
   return (txn.*rows)(query);
 }
 

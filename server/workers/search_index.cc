@@ -33,12 +33,12 @@ enum SearchField : int { kName = 1, kEmail = 2, kCompany = 3, kPhone = 4 };
 // Of a lead, what SearchTermsOf reads.
 constexpr std::string_view kSearchedPaths[] = {
     "person.given_name", "person.family_name",        "person.display_name", "person.emails",
-    "person.phones",     "organization.display_name", "organization.domain"};
+    "person.phones",     "organization.display_name", "organization.domain", "merged_into"};
 // Of an event, what is looked at: personal changes are only known to be there.
 constexpr std::string_view kStage = "stage";
 const std::vector<std::string>& WatchedPaths() {
   static const auto* const kPaths = new std::vector<std::string>{
-      std::string(kStage), "organization.display_name", "organization.domain"};
+      std::string(kStage), "organization.display_name", "organization.domain", "merged_into"};
   return *kPaths;
 }
 
@@ -58,6 +58,7 @@ std::string StageName(const domain::Value& value) {
 
 std::vector<storage::SearchTerm> SearchTermsOf(const domain::Lead& lead) {
   std::vector<storage::SearchTerm> terms;
+  if (!lead.merged_into.empty()) return terms;  // found by the lead that stands for it
   auto add = [&terms](std::string_view text, SearchField field) {
     if (text.empty()) return;
     for (std::string& word : convert::SearchWords(text)) terms.push_back({std::move(word), field});
@@ -144,7 +145,8 @@ absl::StatusOr<SearchIndex::Page> SearchIndex::ReadPage() {
   storage::EventQuery query;
   query.after_number = seen_;
   query.types = {domain::EventType::kLeadCreated, domain::EventType::kLeadUpdated,
-                 domain::EventType::kLeadTransitioned};
+                 domain::EventType::kLeadTransitioned, domain::EventType::kLeadMerged,
+                 domain::EventType::kLeadUnmerged};
   query.limit = kPage;
   query.only_paths = WatchedPaths();
   store_.Read(

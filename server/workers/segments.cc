@@ -39,8 +39,8 @@ std::vector<domain::EventType> SegmentReaction::types(const domain::Config&) con
   using enum domain::EventType;
   // Without segments nothing but their coming concerns it.
   if (loaded_ && segments_.empty()) return {kSegmentChanged};
-  return {kLeadCreated,  kLeadUpdated,        kLeadTransitioned, kLeadAssigned,
-          kLeadRescored, kTouchpointRecorded, kSegmentChanged};
+  return {kLeadCreated,        kLeadUpdated,    kLeadTransitioned, kLeadAssigned, kLeadRescored,
+          kTouchpointRecorded, kSegmentChanged, kLeadMerged,       kLeadUnmerged};
 }
 
 std::optional<Effect> SegmentReaction::React(const domain::Event& event,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/domain/concat.h"
+#include "server/domain/merge.h"
 
 namespace relais::storage {
 namespace {
@@ -217,15 +218,25 @@ template <class E>
 absl::StatusOr<std::vector<E>> UnitTxn::Children(
     std::unordered_map<std::string, std::vector<std::string>>& index, const domain::LeadId& id,
     LoadPlan plan, std::string_view what) {
-  ASSIGN_OR_RETURN(std::vector<std::string> * ids,
-                   Entry(
-                       index, id.value, [&](Keys& keys) { keys.Lead(id, plan); }, what));
+  std::vector<std::string> parents = {id.value};
+  if (auto lead = map_.map<domain::Lead>().find(id.value);
+      lead != map_.map<domain::Lead>().end() && lead->second.current.has_value()) {
+    for (const domain::LeadId& merged : domain::MergedLeads(*lead->second.current)) {
+      parents.push_back(merged.value);
+    }
+  }
   std::vector<E> children;
-  for (const std::string& child : *ids) {
-    // One that a unit made which was undone since the load is gone.
-    auto slot = map_.map<E>().find(child);
-    if (slot != map_.map<E>().end() && slot->second.current.has_value()) {
-      children.push_back(*slot->second.current);
+  for (const std::string& parent : parents) {
+    ASSIGN_OR_RETURN(
+        std::vector<std::string> * ids,
+        Entry(
+            index, parent, [&](Keys& keys) { keys.Lead(domain::LeadId(parent), plan); }, what));
+    for (const std::string& child : *ids) {
+      // One that a unit made which was undone since the load is gone.
+      auto slot = map_.map<E>().find(child);
+      if (slot != map_.map<E>().end() && slot->second.current.has_value()) {
+        children.push_back(*slot->second.current);
+      }
     }
   }
   return children;
@@ -244,6 +255,18 @@ absl::StatusOr<std::vector<domain::Touchpoint>> UnitTxn::Touchpoints(const domai
     RETURN_IF_ERROR(load_(Keys().Lead(id, kTouchpoints)));
   }
   return Children<domain::Touchpoint>(map_.touchpoints_of, id, kTouchpoints, "lead's touchpoints");
+}
+
+absl::StatusOr<std::vector<domain::Consent>> UnitTxn::Consents(const domain::LeadId& id) {
+  return Children<domain::Consent>(map_.consents_of, id, kConsents, "lead's consents");
+}
+
+absl::StatusOr<std::vector<domain::Event>> UnitTxn::Merges(const domain::LeadId& id) {
+  ASSIGN_OR_RETURN(
+      std::vector<domain::Event> * events,
+      Entry(
+          map_.merges_of, id.value, [&](Keys& keys) { keys.Lead(id, kMerges); }, "lead's merges"));
+  return *events;
 }
 
 absl::StatusOr<domain::ConfigDocuments> UnitTxn::Configurations(domain::ConfigKind kind) {
@@ -331,11 +354,13 @@ absl::Status UnitTxn::Keep(domain::Lead& lead, const domain::EventDraft& draft) 
     Made(map_.opportunities_of, lead.id.value);
     Made(map_.handoffs_of, lead.id.value);
   }
+  if (draft.type == domain::EventType::kLeadMerged) RememberMerge(lead, draft);
   const auto before = map_.map<domain::Lead>().find(lead.id.value);
   const std::string worked(
       before == map_.map<domain::Lead>().end() ? "" : WorkOf(before->second.current));
   RETURN_IF_ERROR(KeepVersioned(lead, NameOf(lead.id), lead.id, draft));
-  const std::string_view works = domain::IsOpen(lead.stage) ? lead.owner : std::string_view();
+  const bool open = domain::IsOpen(lead.stage) && lead.merged_into.empty();
+  const std::string_view works = open ? std::string_view(lead.owner) : std::string_view();
   if (worked == works) return absl::OkStatus();
   CountWork(worked, -1);
   CountWork(works, 1);
@@ -360,6 +385,25 @@ absl::Status UnitTxn::KeepScore(const domain::Lead& lead) {
   ++map_.kept_scores;
   undo_.push_back([this] { --map_.kept_scores; });
   return absl::OkStatus();
+}
+
+// For units of the same batch that ask for the lead's merges: the log does not hold this one yet.
+void UnitTxn::RememberMerge(const domain::Lead& after, const domain::EventDraft& draft) {
+  auto events = map_.merges_of.find(after.id.value);
+  auto before = map_.map<domain::Lead>().find(after.id.value);
+  if (events == map_.merges_of.end() || before == map_.map<domain::Lead>().end() ||
+      !before->second.current.has_value()) {
+    return;
+  }
+  domain::Event event;
+  event.type = draft.type;
+  event.subject = NameOf(after.id);
+  event.lead = after.id;
+  event.occur_time = draft.occur_time;
+  event.basis = draft.basis;
+  event.changes = domain::Diff(*before->second.current, after);
+  events->second.push_back(std::move(event));
+  undo_.push_back([&list = events->second] { list.pop_back(); });
 }
 
 absl::Status UnitTxn::Keep(domain::Opportunity& opportunity, const domain::EventDraft& draft) {
@@ -422,7 +466,9 @@ absl::Status UnitTxn::Keep(const domain::Touchpoint& touchpoint, const domain::E
   return absl::OkStatus();
 }
 absl::Status UnitTxn::Keep(const domain::Consent& consent, const domain::EventDraft& draft) {
-  return KeepNew(consent, NameOf(consent.lead, consent.id), draft);
+  RETURN_IF_ERROR(KeepNew(consent, NameOf(consent.lead, consent.id), draft));
+  AddChild(map_.consents_of, consent.lead, consent.id.value);
+  return absl::OkStatus();
 }
 absl::Status UnitTxn::Keep(const domain::Assessment& assessment, const domain::EventDraft& draft) {
   RETURN_IF_ERROR(KeepNew(assessment, NameOf(assessment.lead, assessment.id), draft));

@@ -63,7 +63,8 @@ struct BatchMap {
   std::map<KeyPair, Slot<RequestRecord>> requests;  // (principal, request id)
   // Children by lead; present means loaded. Ids into `entities`.
   std::unordered_map<std::string, std::vector<std::string>> assessments_of, opportunities_of,
-      touchpoints_of, handoffs_of;
+      touchpoints_of, handoffs_of, consents_of;
+  std::unordered_map<std::string, std::vector<domain::Event>> merges_of;  // present: loaded
   std::set<domain::ConfigKind> configurations;  // kinds of which all documents are loaded
   std::map<KeyPair, Slot<domain::Timestamp>> segment_members;  // (segment, lead): since when
   std::map<std::string, Slot<ReactionState>> reactions;
@@ -88,10 +89,10 @@ using LoadKeys = std::function<absl::Status(const Keys&)>;
 inline constexpr std::string_view kDirectory = "directory";
 inline constexpr std::string_view kRouting = "routing";
 
-// users/{id} whose work the lead is; empty when it is nobody's.
+// users/{id} whose work the lead is; empty when it is nobody's, as that of a merged lead.
 inline std::string_view WorkOf(const std::optional<domain::Lead>& lead) {
-  return lead.has_value() && domain::IsOpen(lead->stage) ? std::string_view(lead->owner)
-                                                         : std::string_view();
+  const bool open = lead.has_value() && domain::IsOpen(lead->stage) && lead->merged_into.empty();
+  return open ? std::string_view(lead->owner) : std::string_view();
 }
 
 // What stays the same each time a unit's body is run.
@@ -155,6 +156,8 @@ class UnitTxn final : public WriteTxn {
   absl::StatusOr<std::vector<domain::Assessment>> Assessments(const domain::LeadId& id) override;
   absl::StatusOr<std::vector<domain::Opportunity>> Opportunities(const domain::LeadId& id) override;
   absl::StatusOr<std::vector<domain::Touchpoint>> Touchpoints(const domain::LeadId& id) override;
+  absl::StatusOr<std::vector<domain::Consent>> Consents(const domain::LeadId& id) override;
+  absl::StatusOr<std::vector<domain::Event>> Merges(const domain::LeadId& id) override;
   absl::StatusOr<domain::ConfigDocuments> Configurations(domain::ConfigKind kind) override;
   absl::StatusOr<std::vector<domain::Handoff>> Handoffs(const domain::LeadId& id) override;
 
@@ -228,6 +231,7 @@ class UnitTxn final : public WriteTxn {
                              const domain::EventDraft& draft);
   template <class E>
   absl::Status KeepNew(const E& entity, std::string subject, const domain::EventDraft& draft);
+  void RememberMerge(const domain::Lead& after, const domain::EventDraft& draft);
   void Append(ChangesText changes, std::string subject, const domain::LeadId& lead,
               const domain::EventDraft& draft);
 

@@ -7,6 +7,8 @@
 
 #include "server/domain/concat.h"
 #include "server/domain/identity.h"
+#include "server/domain/merge.h"
+#include "storage/engine/event_rows.h"
 #include "storage/engine/person_keys.h"
 #include "storage/sql/rows.h"
 #include "storage/sql/tables.h"
@@ -92,6 +94,7 @@ class Loader {
     RETURN_IF_ERROR(AddLeadsOfHandoffs(keys.handoffs, handoffs, leads));
 
     RETURN_IF_ERROR(LockLeads(leads, found));
+    RETURN_IF_ERROR(FollowMerges(leads));
     map_.identities.merge(found);
 
     RETURN_IF_ERROR(LoadOwnIdentities(leads));
@@ -106,6 +109,8 @@ class Loader {
         LoadChildren<domain::Assessment>(leads, kAssessments, map_.assessments_of, false));
     RETURN_IF_ERROR(
         LoadChildren<domain::Touchpoint>(leads, kTouchpoints, map_.touchpoints_of, false));
+    RETURN_IF_ERROR(LoadChildren<domain::Consent>(leads, kConsents, map_.consents_of, false));
+    RETURN_IF_ERROR(LoadMerges(leads));
     RETURN_IF_ERROR(LoadConfigurations(keys.configurations));
     RETURN_IF_ERROR(LoadAll<domain::User>("user_id", keys.users, true));
     RETURN_IF_ERROR(LoadTeams(keys.teams));
@@ -465,6 +470,58 @@ class Loader {
         }
       }
       ids = std::move(parents);
+    }
+    return absl::OkStatus();
+  }
+
+  // Adds the leads that merged ones were merged into and, where a plan asks for more than the lead
+  // itself, those that a lead stands for. They are locked after the others and so out of order: two
+  // batches may wait for each other, which the engine settles like any conflict. Merged leads are
+  // few, and their old names are used less and less.
+  absl::Status FollowMerges(std::map<std::string, uint32_t>& leads) {
+    while (true) {
+      std::map<std::string, uint32_t> more;
+      auto add = [&](const domain::LeadId& id, uint32_t plan) {
+        auto known = leads.find(id.value);
+        if (known == leads.end() || (known->second | plan) != known->second) more[id.value] |= plan;
+      };
+      for (const auto& [id, plan] : leads) {
+        const Slot<domain::Lead>& slot = map_.map<domain::Lead>().at(id);
+        if (!slot.current.has_value()) continue;
+        if (auto into = domain::MergedInto(*slot.current)) add(*into, plan);
+        if (plan == kLeadOnly) continue;
+        for (const domain::LeadId& merged : domain::MergedLeads(*slot.current)) add(merged, plan);
+      }
+      if (more.empty()) return absl::OkStatus();
+      for (const auto& [id, plan] : more) leads[id] |= plan;
+      RETURN_IF_ERROR(LockLeads(more, {}));
+    }
+  }
+
+  absl::Status LoadMerges(const std::map<std::string, uint32_t>& leads) {
+    for (const auto& [id, plan] : leads) {
+      if ((plan & kMerges) == 0 || map_.merges_of.contains(id)) continue;
+      const Table& table = EventsTable();
+      std::string sql = "SELECT ";
+      std::vector<ColumnType> types;
+      for (const Column& column : table.columns) {
+        Append(sql, types.empty() ? "" : ", ", column.name);
+        types.push_back(column.type);
+      }
+      Append(sql, " FROM events WHERE tenant_id = :p1 AND lead_id = ",
+             session_.dialect() == Dialect::kPostgres ? "CAST(:p2 AS UUID)" : ":p2",
+             " AND type = :p3 ORDER BY number");
+      ASSIGN_OR_RETURN(
+          std::vector<Row> rows,
+          session_.Query(
+              sql, Row{tenant_.value, id, static_cast<int64_t>(domain::EventType::kLeadMerged)},
+              types));
+      std::vector<domain::Event>& events = map_.merges_of[id];
+      for (Row& row : rows) {
+        ASSIGN_OR_RETURN(domain::Event event,
+                         FromEventRow(std::move(row), vault_, map_.person_keys));
+        events.push_back(std::move(event));
+      }
     }
     return absl::OkStatus();
   }

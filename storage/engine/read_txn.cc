@@ -10,6 +10,7 @@
 #include "server/domain/concat.h"
 #include "server/domain/faults.h"
 #include "server/domain/fields.h"
+#include "server/domain/merge.h"
 #include "server/domain/status_macros.h"
 #include "storage/engine/event_rows.h"
 #include "storage/engine/person_keys.h"
@@ -32,6 +33,23 @@ class Statement {
   Statement& Bind(Cell value) {
     params_.push_back(std::move(value));
     Append(text_, ":p", params_.size());
+    return *this;
+  }
+  // " = id", or " IN (id, ...)" with those that were merged into it.
+  Statement& OneOf(const domain::LeadId& id, const std::vector<domain::LeadId>& merged,
+                   bool postgres) {
+    auto bind = [&](const domain::LeadId& one) {
+      if (postgres) text_ += "CAST(";
+      Bind(one.value);
+      if (postgres) text_ += " AS UUID)";
+    };
+    text_ += merged.empty() ? " = " : " IN (";
+    bind(id);
+    for (const domain::LeadId& one : merged) {
+      text_ += ", ";
+      bind(one);
+    }
+    if (!merged.empty()) text_ += ")";
     return *this;
   }
   Statement& Where(const FilterSql& filter) {
@@ -120,10 +138,8 @@ absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
   sql << " FROM " << table.name << " t WHERE t.tenant_id = ";
   sql.Bind(call_.tenant.value);
   if (query.parent.has_value()) {
-    sql << " AND t.lead_id = ";
-    if (postgres) sql << "CAST(";
-    sql.Bind(query.parent->value);
-    if (postgres) sql << " AS UUID)";
+    sql << " AND t.lead_id";
+    sql.OneOf(*query.parent, query.merged, postgres);
   }
   if (query.segment.has_value()) {
     sql << " AND EXISTS (SELECT 1 FROM segment_members m WHERE m.tenant_id = t.tenant_id AND "
@@ -133,6 +149,7 @@ absl::StatusOr<std::vector<E>> SqlReadTxn::List(const ListQuery& query) {
     if (postgres) sql << " AS UUID)";
     sql << ")";
   }
+  if constexpr (std::is_same_v<E, domain::Lead>) sql << " AND t.merged_into IS NULL";
   if (query.filter.has_value() && query.filter->root() != nullptr) {
     sql << " AND (";
     sql.Where(CompileFilter(*query.filter, session_.dialect(), query.now,
@@ -179,7 +196,21 @@ absl::StatusOr<std::optional<E>> SqlReadTxn::Get(const std::string& id_column,
 
 absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::GetLeads(
     absl::Span<const domain::LeadId> ids) {
-  return LeadsWith(WholeRow<domain::Lead>(), ids);
+  ASSIGN_OR_RETURN(std::vector<std::optional<domain::Lead>> leads,
+                   LeadsWith(WholeRow<domain::Lead>(), ids));
+  std::vector<domain::LeadId> standing;
+  for (const std::optional<domain::Lead>& lead : leads) {
+    if (!lead.has_value()) continue;
+    if (auto into = domain::MergedInto(*lead)) standing.push_back(*std::move(into));
+  }
+  if (standing.empty()) return leads;
+  ASSIGN_OR_RETURN(std::vector<std::optional<domain::Lead>> found,
+                   LeadsWith(WholeRow<domain::Lead>(), standing));
+  size_t next = 0;
+  for (std::optional<domain::Lead>& lead : leads) {
+    if (lead.has_value() && !lead->merged_into.empty()) lead = std::move(found[next++]);
+  }
+  return leads;
 }
 
 absl::StatusOr<std::vector<std::optional<domain::Lead>>> SqlReadTxn::GetPartsOfLeads(
@@ -266,7 +297,7 @@ absl::StatusOr<std::vector<std::optional<domain::LeadId>>> SqlReadTxn::IdentityO
 absl::StatusOr<std::vector<ScoredLead>> SqlReadTxn::ScoredLeads(const domain::LeadId& after,
                                                                 int limit) {
   Statement sql;
-  sql << "SELECT lead_id, score_model FROM leads WHERE tenant_id = ";
+  sql << "SELECT lead_id, score_model FROM leads WHERE merged_into IS NULL AND tenant_id = ";
   sql.Bind(call_.tenant.value);
   if (!after.empty()) {
     const bool postgres = session_.dialect() == Dialect::kPostgres;
@@ -287,9 +318,10 @@ absl::StatusOr<std::vector<ScoredLead>> SqlReadTxn::ScoredLeads(const domain::Le
 
 absl::StatusOr<int64_t> SqlReadTxn::CountLeads() {
   static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
-  ASSIGN_OR_RETURN(std::vector<Row> rows,
-                   session_.Query("SELECT COUNT(*) FROM leads WHERE tenant_id = :p1",
-                                  Row{call_.tenant.value}, kTypes));
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session_.Query("SELECT COUNT(*) FROM leads WHERE tenant_id = :p1 AND merged_into IS NULL",
+                     Row{call_.tenant.value}, kTypes));
   return rows.empty() ? 0 : IntOr(rows[0][0]);
 }
 
@@ -300,7 +332,8 @@ absl::StatusOr<std::vector<domain::LeadId>> SqlReadTxn::LeadsDueForScore(domain:
       std::vector<Row> rows,
       session_.Query(
           Concat("SELECT lead_id FROM leads WHERE tenant_id = :p1 AND next_score_time IS "
-                 "NOT NULL AND next_score_time <= :p2 ORDER BY next_score_time LIMIT ",
+                 "NOT NULL AND next_score_time <= :p2 AND merged_into IS NULL ORDER BY "
+                 "next_score_time LIMIT ",
                  limit),
           Row{call_.tenant.value, now.micros}, kTypes));
   std::vector<domain::LeadId> leads;
@@ -387,11 +420,11 @@ absl::StatusOr<std::vector<SegmentDifference>> SqlReadTxn::CompareSegment(
   }
   sql << " AND (CASE WHEN m.lead_id IS NULL THEN 0 ELSE 1 END) <> ";
   if (query.filter.has_value() && query.filter->root() != nullptr) {
-    sql << "(CASE WHEN (";
+    sql << "(CASE WHEN t.merged_into IS NULL AND (";
     sql.Where(CompileFilter(*query.filter, session_.dialect(), query.now, {.alias = "t"}));
     sql << ") THEN 1 ELSE 0 END)";
   } else {
-    sql << "1";
+    sql << "(CASE WHEN t.merged_into IS NULL THEN 1 ELSE 0 END)";
   }
   sql << " ORDER BY t.lead_id LIMIT " << Concat(query.limit);
   static constexpr ColumnType kTypes[] = {ColumnType::kUuid, ColumnType::kInteger};
@@ -465,10 +498,8 @@ absl::StatusOr<std::vector<domain::Event>> SqlReadTxn::Events(const EventQuery& 
     sql.Bind(query.up_to_time->micros);
   }
   if (query.lead.has_value()) {
-    const bool postgres = session_.dialect() == Dialect::kPostgres;
-    sql << (postgres ? " AND lead_id = CAST(" : " AND lead_id = ");
-    sql.Bind(query.lead->value);
-    if (postgres) sql << " AS UUID)";
+    sql << " AND lead_id";
+    sql.OneOf(*query.lead, query.merged, session_.dialect() == Dialect::kPostgres);
   }
   for (size_t i = 0; i < query.types.size(); ++i) {
     sql << (i == 0 ? " AND type IN (" : ", ");
@@ -514,7 +545,7 @@ absl::StatusOr<std::vector<FunnelGroup>> SqlReadTxn::Funnel(const FunnelQuery& q
                               : "CAST(NULL AS BIGINT)";
   const bool text_key = query.breakdown == FunnelBreakdown::kSource;
   auto where = [&](Statement& sql) {
-    sql << " WHERE l.tenant_id = ";
+    sql << " WHERE l.merged_into IS NULL AND l.tenant_id = ";
     sql.Bind(call_.tenant.value);
     if (query.market.has_value()) {
       sql << " AND l.market = ";
@@ -581,8 +612,14 @@ absl::StatusOr<std::vector<FunnelGroup>> SqlReadTxn::Funnel(const FunnelQuery& q
 
   Statement cycles;
   cycles << "SELECT " << key
-         << ", l.acquisition_first_touch_time, MIN(o.close_time) FROM leads l JOIN opportunities o "
-            "ON o.tenant_id = l.tenant_id AND o.lead_id = l.lead_id AND o.state = ";
+         << ", l.acquisition_first_touch_time, MIN(o.close_time) FROM opportunities o JOIN leads c "
+            "ON c.tenant_id = o.tenant_id AND c.lead_id = o.lead_id JOIN leads l "
+            "ON l.tenant_id = c.tenant_id AND l.lead_id = ";
+  // The won ones of those that a lead stands for are its own.
+  cycles << (session_.dialect() == Dialect::kPostgres
+                 ? "COALESCE(CAST(substr(c.merged_into, 7) AS UUID), c.lead_id)"
+                 : "COALESCE(substr(c.merged_into, 7), c.lead_id)")
+         << " AND o.state = ";
   cycles.Bind(static_cast<int64_t>(domain::OpportunityState::kWon));
   where(cycles);
   cycles << " AND l.acquisition_first_touch_time IS NOT NULL GROUP BY l.lead_id, 1, 2";
@@ -602,6 +639,36 @@ absl::StatusOr<std::vector<FunnelGroup>> SqlReadTxn::Funnel(const FunnelQuery& q
 absl::StatusOr<std::vector<SearchHit>> SqlReadTxn::Search(absl::Span<const std::string> words,
                                                           int limit) {
   return SearchLeads(session_, call_.tenant, words, limit);
+}
+
+absl::StatusOr<std::vector<int64_t>> SqlReadTxn::CountTerms(absl::Span<const std::string> terms,
+                                                            int64_t most) {
+  static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
+  std::vector<int64_t> counts;
+  for (const std::string& term : terms) {
+    ASSIGN_OR_RETURN(
+        std::vector<Row> rows,
+        session_.Query("SELECT COUNT(*) FROM (SELECT lead_id FROM lead_terms WHERE tenant_id = :p1 "
+                       "AND term = :p2 LIMIT :p3) AS t",
+                       Row{call_.tenant.value, term, most}, kTypes));
+    counts.push_back(rows.empty() ? 0 : IntOr(rows[0][0]));
+  }
+  return counts;
+}
+
+absl::StatusOr<int64_t> SqlReadTxn::EstimateLeads() {
+  constexpr int64_t kMostCounted = 20'000;
+  constexpr int64_t kEventsPerLead = 4;
+  static constexpr ColumnType kTypes[] = {ColumnType::kInteger};
+  ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      session_.Query("SELECT COUNT(*) FROM (SELECT lead_id FROM leads WHERE tenant_id = "
+                     ":p1 LIMIT :p2) AS t",
+                     Row{call_.tenant.value, kMostCounted}, kTypes));
+  const int64_t counted = rows.empty() ? 0 : IntOr(rows[0][0]);
+  if (counted < kMostCounted) return counted;
+  ASSIGN_OR_RETURN(FeedHead head, Head());
+  return std::max(counted, head.number / kEventsPerLead);
 }
 
 }  // namespace relais::storage

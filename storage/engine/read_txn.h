@@ -80,6 +80,9 @@ class SqlReadTxn final : public ReadTxn {
   absl::StatusOr<std::vector<FunnelGroup>> Funnel(const FunnelQuery& query) override;
   absl::StatusOr<std::vector<SearchHit>> Search(absl::Span<const std::string> words,
                                                 int limit) override;
+  absl::StatusOr<std::vector<int64_t>> CountTerms(absl::Span<const std::string> terms,
+                                                  int64_t most) override;
+  absl::StatusOr<int64_t> EstimateLeads() override;
 
  private:
   template <class E>

@@ -90,6 +90,12 @@ inline Calls::Calls() {
   Add("LookupLead", &ParseLookupLead, "email: 'ada@example.com'");
   Add("ListLeads", &ParseListLeads, "");
   Add("SearchLeads", &ParseSearchLeads, "query: 'ada'");
+  Add("FindDuplicates", &ParseFindDuplicates, name(lead));
+  const std::string other = "leads/0190a0b0-0000-7000-8000-000000000002";
+  Add("MergeLeads", &ParseMergeLeads,
+      name(lead) + "leads: '" + other + "' sources { path: 'person.given_name' lead: '" + other +
+          "' }");
+  Add("UnmergeLead", &ParseUnmergeLead, name(lead));
   Add("UpdateLead", &ParseUpdateLead, "lead {" + name(lead) + "}");
   Add("RecordTouchpoint", &ParseRecordTouchpoint, parent(lead) + touchpoint);
   Add("BatchRecordTouchpoints", &ParseBatchRecordTouchpoints,

@@ -93,6 +93,8 @@ std::map<std::string, const domain::EnumNames*> DomainEnums() {
   add(domain::EnumTraits<domain::HandoffTrigger>::names());
   add(domain::EnumTraits<domain::RoutingStrategy>::names());
   add(domain::EnumTraits<domain::SegmentState>::names());
+  add(domain::EnumTraits<domain::DuplicateReason>::names());
+  add(domain::EnumTraits<domain::Likeness>::names());
   add(domain::EnumTraits<domain::EventType>::names());
   return enums;
 }
@@ -228,8 +230,9 @@ void ExpectSameFields(const Descriptor* message, const Differences& differences)
 }
 
 TEST(ContractFieldTest, FieldTablesAndMessagesNameTheSameFields) {
-  ExpectSameFields<domain::Lead>(v1::Lead::descriptor(),
-                                 {.internal = {"score_state"}, .derived = {"name", "etag"}});
+  ExpectSameFields<domain::Lead>(
+      v1::Lead::descriptor(),
+      {.internal = {"score_state", "merged_into"}, .derived = {"name", "etag"}});
   ExpectSameFields<domain::Touchpoint>(v1::Touchpoint::descriptor(), {.derived = {"name"}});
   ExpectSameFields<domain::Consent>(v1::Consent::descriptor(), {.derived = {"name"}});
   ExpectSameFields<domain::Assessment>(v1::Assessment::descriptor(), {.derived = {"name"}});
@@ -302,7 +305,7 @@ TEST(ContractCallTest, EveryCallSaysWhoMayMakeIt) {
 bool ChangesState(const MethodDescriptor& method) {
   constexpr std::string_view kReads[] = {"Get",    "List",  "BatchGet", "Lookup",
                                          "Search", "Watch", "Score",    "Explain",
-                                         "Export", "Count", "Simulate"};
+                                         "Export", "Count", "Simulate", "Find"};
   return std::none_of(std::begin(kReads), std::end(kReads), [&](std::string_view verb) {
     return std::string_view(method.name()).starts_with(verb);
   });

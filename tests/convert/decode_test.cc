@@ -727,7 +727,7 @@ TEST(ListTest, EveryListRefusesNegativePagesAndForeignTokens) {
     absl::Status status = call.parse(*request)[0];
     EXPECT_EQ(ReasonOf(status), "INVALID_PAGE_TOKEN") << name << status;
   }
-  EXPECT_EQ(lists, 21);
+  EXPECT_EQ(lists, 22);
 }
 
 TEST(ListTest, ATokenGoesOnWhereThePageEnded) {

@@ -278,6 +278,8 @@ TEST(FieldCoverageTest, NoMemberOfALeadIsForgotten) {
   lead.milestones = {t, t, t, t, t, t, t, t, t, t, t, Timestamp{0}, 5};
   lead.counters = {1, 2, 3, 4};
   lead.disqualify_reason = "w";
+  lead.merged_into = "leads/x";
+  lead.merged_leads = {"leads/y", "leads/z"};
   lead.create_time = t;
   lead.update_time = t;
   EXPECT_EQ(ThroughTable(lead), lead);

@@ -296,6 +296,33 @@ class Story:
         self.g.refused("LeadService/SearchLeads", {"query": "x"}, "INVALID_ARGUMENT", "INVALID_FIELD",
                        ["query"])
 
+    def duplicates(self):
+        g = self.g
+        twin = g.one("LeadService/CaptureLead", {"lead": {"person": {
+            "givenName": "Jeanne", "familyName": "Merge",
+            "emails": [{"address": "j.merge@example.org"}]}}})["lead"]["name"]
+        other = g.one("LeadService/CaptureLead", {"lead": {"person": {
+            "givenName": "Jeanne", "familyName": "Merge", "birthDate": "1980-04-17",
+            "emails": [{"address": "jeanne.merge@example.net"}]}}})["lead"]["name"]
+        found = g.one("LeadService/FindDuplicates", {"name": twin, "minScore": 1})
+        check(isinstance(found.get("candidates", []), list), "FindDuplicates")
+        g.refused("LeadService/FindDuplicates", {"name": NOBODY}, "NOT_FOUND")
+        g.refused("LeadService/FindDuplicates", {"name": twin, "minScore": 1001}, "INVALID_ARGUMENT",
+                  "INVALID_FIELD", ["min_score"])
+        self.writes_nothing("LeadService/MergeLeads", {"name": twin, "leads": [twin]},
+                            "INVALID_ARGUMENT", "INVALID_FIELD", ["leads[0]"])
+        self.writes_nothing("LeadService/MergeLeads", {"name": twin, "leads": [NOBODY]}, "NOT_FOUND")
+        merged = g.one("LeadService/MergeLeads", {"name": twin, "leads": [other],
+                                                  "requestId": request_id()})
+        check_equal((merged["name"], merged["mergedLeads"]), (twin, [other]), "MergeLeads")
+        check_equal(g.one("LeadService/GetLead", {"name": other})["name"], twin, "the old name answers")
+        self.writes_nothing("LeadService/MergeLeads", {"name": self.lead, "leads": [other]},
+                            "FAILED_PRECONDITION", "ALREADY_MERGED")
+        again = g.one("LeadService/UnmergeLead", {"name": other, "requestId": request_id()})
+        check_equal((again["lead"]["name"], again["survivor"]["name"]), (other, twin), "UnmergeLead")
+        self.writes_nothing("LeadService/UnmergeLead", {"name": other}, "FAILED_PRECONDITION",
+                            "NOT_MERGED")
+
     def touchpoints(self):
         g = self.g
         visit = {"kind": "TOUCHPOINT_KIND_PRICING_VIEW", "source": "site", "externalId": "visit-1"}
@@ -736,7 +763,8 @@ class Story:
 
     def run(self, engine):
         for story in (self.reflection, self.health, self.directory, self.capture, self.bad_captures,
-                      self.leads, self.search, self.touchpoints, self.consents, self.qualification,
+                      self.leads, self.search, self.duplicates,
+                      self.touchpoints, self.consents, self.qualification,
                       self.scores, self.opportunities, self.imports, self.operations, self.feed,
                       self.funnel, self.calendars, self.handoffs, self.routing, self.segments, self.everything_was_called):
             with self.suite.case(f"{engine}: {story.__name__}"):

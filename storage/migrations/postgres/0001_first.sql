@@ -128,6 +128,8 @@ CREATE TABLE leads (
   counters_won_opportunities BIGINT NOT NULL,
   counters_lost_opportunities BIGINT NOT NULL,
   disqualify_reason TEXT COLLATE "C",
+  merged_into TEXT COLLATE "C",
+  merged_leads JSONB,
   create_time BIGINT NOT NULL,
   update_time BIGINT NOT NULL
 ) WITH (

@@ -99,6 +99,8 @@ CREATE TABLE leads (
   counters_won_opportunities BIGINT NOT NULL,
   counters_lost_opportunities BIGINT NOT NULL,
   disqualify_reason TEXT,
+  merged_into TEXT,
+  merged_leads TEXT,
   create_time BIGINT NOT NULL,
   update_time BIGINT NOT NULL,
   PRIMARY KEY (tenant_id, lead_id)
