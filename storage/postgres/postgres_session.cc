@@ -575,12 +575,17 @@ absl::Status PostgresSession::LockConfigVersion(const domain::TenantId& tenant, 
   const Cell cell(tenant.value);
   RETURN_IF_ERROR(Kill(id.Add(cell)));
   version = 0;
+  // A lock of the row would write to it, for every batch; this one stands in memory. The version is
+  // read by a statement of its own, whose snapshot is younger than the lock.
+  RETURN_IF_ERROR(Kill(Send(
+      alone ? "SELECT pg_advisory_xact_lock(hashtextextended('relais.configuration ' || :p1, 0))"
+            : "SELECT pg_advisory_xact_lock_shared(hashtextextended('relais.configuration ' || "
+              ":p1, 0))",
+      id, {})));
   Pending pending;
   pending.number = &version;
-  return Kill(Send(alone ? "SELECT config_version FROM tenants WHERE tenant_id = :p1 "
-                           "FOR NO KEY UPDATE"
-                         : "SELECT config_version FROM tenants WHERE tenant_id = :p1 FOR SHARE",
-                   id, std::move(pending)));
+  return Kill(
+      Send("SELECT config_version FROM tenants WHERE tenant_id = :p1", id, std::move(pending)));
 }
 
 absl::Status PostgresSession::PlanAnew() {

@@ -59,7 +59,9 @@ struct ProcessTimes {
 
 ProcessTimes TimesOf(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  // A process that ends meanwhile gives nothing.
+  std::string text;
+  std::getline(in, text);
   const size_t name_end = text.rfind(')');
   ProcessTimes out;
   if (name_end == std::string::npos) return out;

@@ -61,7 +61,8 @@ Bar BarOf(const std::string& name) {
         "pgbench calling one PL/pgSQL function that does the same statements"}},
       {"pg_cpu_vs_statements",
        {"<= 0.125", "0.083",
-        "processor time of every PostgreSQL process a capture; what the search index catches up with "
+        "processor time of every PostgreSQL process a capture; what the search index catches up "
+        "with "
         "after the measured time is left out",
         "the same a transaction of pgbench with the statements"}},
       {"capture_vs_go",
