@@ -14,6 +14,7 @@ namespace {
 
 constexpr char kPrincipal[] = "reactions/segments";
 constexpr int kMaxSegments = 1000;             // of a tenant that are kept
+constexpr size_t kUnit = 128;                  // changes in one unit
 constexpr int kPart = 1000;                    // differences found in one look at the base
 constexpr std::chrono::seconds kDeadline{60};  // a look at a big base takes its time
 
@@ -90,34 +91,70 @@ absl::StatusOr<std::optional<domain::Filter>> SegmentReaction::FilterOf(
   return convert::ParseFilterField(segment.filter, convert::LeadFilterSchema());
 }
 
-absl::Status SegmentReaction::Apply(const domain::Segment& segment,
-                                    std::vector<storage::SegmentDifference> differences, bool told,
-                                    const Fence& fence) {
-  if (differences.empty()) return absl::OkStatus();
-  auto work = std::make_shared<std::vector<storage::SegmentDifference>>(std::move(differences));
+void SegmentReaction::AddChanges(const domain::Segment& segment,
+                                 const std::vector<storage::SegmentDifference>& differences,
+                                 std::vector<Change>& changes) {
+  for (const storage::SegmentDifference& difference : differences) {
+    changes.push_back({segment.id, segment.filter, difference, segment.ready_time.has_value()});
+  }
+}
+
+storage::Keys SegmentReaction::KeysOf(const std::vector<Change>& changes, size_t first,
+                                      size_t count, const Fence& fence) {
+  storage::Keys keys;
+  keys.Reaction(fence.reaction);
+  for (size_t i = first; i < first + count; ++i) {
+    keys.Segment(changes[i].segment).SegmentMember(changes[i].segment, changes[i].difference.lead);
+  }
+  return keys;
+}
+
+absl::Status SegmentReaction::Write(storage::WriteTxn& tx, const std::vector<Change>& changes,
+                                    size_t first, size_t count, const Fence& fence) {
+  RETURN_IF_ERROR(CheckFence(tx, fence));
+  for (size_t i = first; i < first + count; ++i) {
+    const Change& change = changes[i];
+    ASSIGN_OR_RETURN(const domain::Segment* now, tx.FindSegment(change.segment));
+    // What was found under another filter is of no use; the segment's event brings it back here.
+    if (now == nullptr || now->filter != change.filter ||
+        now->state == domain::SegmentState::kArchived) {
+      continue;
+    }
+    RETURN_IF_ERROR(tx.KeepSegmentMember(change.segment, change.difference.lead,
+                                         change.difference.enters, change.told));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SegmentReaction::ApplyNow(std::vector<Change> changes, const Fence& fence) {
+  auto work = std::make_shared<const std::vector<Change>>(std::move(changes));
+  std::vector<std::future<absl::Status>> ends;
+  for (size_t first = 0; first < work->size(); first += kUnit) {
+    const size_t count = std::min(kUnit, work->size() - first);
+    auto done = std::make_shared<std::promise<absl::Status>>();
+    ends.push_back(done->get_future());
+    store_.Write(
+        CallOf(tenant_, "KeepSegment"), KeysOf(*work, first, count, fence),
+        [work, first, count, fence](storage::WriteTxn& tx) {
+          return Write(tx, *work, first, count, fence);
+        },
+        [done](const absl::Status& status, const storage::Committed&) { done->set_value(status); });
+  }
+  absl::Status failure;
+  for (std::future<absl::Status>& end : ends) failure.Update(end.get());
+  return failure;
+}
+
+absl::Status SegmentReaction::ApplyBeside(std::vector<Change> changes, const Fence& fence) {
+  if (changes.empty()) return absl::OkStatus();
+  auto work = std::make_shared<const std::vector<Change>>(std::move(changes));
   storage::Slices slices;
   slices.items = static_cast<int>(work->size());
-  slices.keys = [work, id = segment.id, fence](int first, int count) {
-    storage::Keys keys;
-    keys.Reaction(fence.reaction).Segment(id);
-    for (int i = first; i < first + count; ++i) {
-      keys.SegmentMember(id, (*work)[static_cast<size_t>(i)].lead);
-    }
-    return keys;
+  slices.keys = [work, fence](int first, int count) {
+    return KeysOf(*work, static_cast<size_t>(first), static_cast<size_t>(count), fence);
   };
-  slices.body = [work, id = segment.id, filter = segment.filter, told, fence](
-                    storage::WriteTxn& tx, int first, int count) -> absl::Status {
-    RETURN_IF_ERROR(CheckFence(tx, fence));
-    ASSIGN_OR_RETURN(const domain::Segment* now, tx.FindSegment(id));
-    // What was found under another filter is of no use; the segment's event brings it back here.
-    if (now == nullptr || now->filter != filter || now->state == domain::SegmentState::kArchived) {
-      return absl::OkStatus();
-    }
-    for (int i = first; i < first + count; ++i) {
-      const storage::SegmentDifference& difference = (*work)[static_cast<size_t>(i)];
-      RETURN_IF_ERROR(tx.KeepSegmentMember(id, difference.lead, difference.enters, told));
-    }
-    return absl::OkStatus();
+  slices.body = [work, fence](storage::WriteTxn& tx, int first, int count) {
+    return Write(tx, *work, static_cast<size_t>(first), static_cast<size_t>(count), fence);
   };
   auto done = std::make_shared<std::promise<absl::Status>>();
   store_.WriteSlices(
@@ -139,21 +176,28 @@ absl::Status SegmentReaction::ReactToPage(absl::Span<const domain::Event> events
   }
   if (reload) RETURN_IF_ERROR(LoadSegments());
   if (changed.empty()) return absl::OkStatus();
+  std::vector<storage::SegmentQuery> queries;
   for (const domain::Segment& segment : segments_) {
-    storage::SegmentQuery query;
+    storage::SegmentQuery& query = queries.emplace_back();
     query.segment = segment.id;
     ASSIGN_OR_RETURN(query.filter, FilterOf(segment));
     query.leads.assign(changed.begin(), changed.end());
     query.limit = static_cast<int>(changed.size());
     query.now = clock_.Now();
-    auto found = std::make_shared<std::vector<storage::SegmentDifference>>();
-    RETURN_IF_ERROR(Read([found, query](storage::ReadTxn& txn) -> absl::Status {
-      ASSIGN_OR_RETURN(*found, txn.CompareSegment(query));
-      return absl::OkStatus();
-    }));
-    RETURN_IF_ERROR(Apply(segment, std::move(*found), segment.ready_time.has_value(), fence));
   }
-  return absl::OkStatus();
+  auto found = std::make_shared<std::vector<std::vector<storage::SegmentDifference>>>();
+  RETURN_IF_ERROR(Read([found, queries](storage::ReadTxn& txn) -> absl::Status {
+    found->clear();
+    for (const storage::SegmentQuery& query : queries) {
+      ASSIGN_OR_RETURN(std::vector<storage::SegmentDifference> differences,
+                       txn.CompareSegment(query));
+      found->push_back(std::move(differences));
+    }
+    return absl::OkStatus();
+  }));
+  std::vector<Change> changes;
+  for (size_t i = 0; i < segments_.size(); ++i) AddChanges(segments_[i], (*found)[i], changes);
+  return ApplyNow(std::move(changes), fence);
 }
 
 void SegmentReaction::Begin() {
@@ -199,7 +243,9 @@ absl::Status SegmentReaction::Tend(const Fence& fence) {
   }));
   const bool last = found->size() < kPart;
   const std::string after = found->empty() ? std::string() : found->back().lead.value;
-  RETURN_IF_ERROR(Apply(*segment, std::move(*found), segment->ready_time.has_value(), fence));
+  std::vector<Change> changes;
+  AddChanges(*segment, *found, changes);
+  RETURN_IF_ERROR(ApplyBeside(std::move(changes), fence));
   if (!last) {
     pass->second.after = after;
     return absl::OkStatus();

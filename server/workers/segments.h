@@ -48,10 +48,24 @@ class SegmentReaction final : public Reaction {
   // The segments that are kept; those that are gone are forgotten.
   absl::Status LoadSegments();
   absl::StatusOr<std::optional<domain::Filter>> FilterOf(const domain::Segment& segment) const;
-  // Writes what differs; `told` with events.
-  absl::Status Apply(const domain::Segment& segment,
-                     std::vector<storage::SegmentDifference> differences, bool told,
-                     const Fence& fence);
+  // What differs of a segment; `told` with events.
+  struct Change {
+    domain::SegmentId segment;
+    std::string filter;  // under which it was found
+    storage::SegmentDifference difference;
+    bool told = false;
+  };
+  static void AddChanges(const domain::Segment& segment,
+                         const std::vector<storage::SegmentDifference>& differences,
+                         std::vector<Change>& changes);
+  static storage::Keys KeysOf(const std::vector<Change>& changes, size_t first, size_t count,
+                              const Fence& fence);
+  static absl::Status Write(storage::WriteTxn& tx, const std::vector<Change>& changes, size_t first,
+                            size_t count, const Fence& fence);
+  // As ordinary units, which wait for nobody: what follows a change of a lead.
+  absl::Status ApplyNow(std::vector<Change> changes, const Fence& fence);
+  // As long work, which lets everybody else go first: what is built.
+  absl::Status ApplyBeside(std::vector<Change> changes, const Fence& fence);
   absl::Status Complete(const domain::Segment& segment, const Fence& fence);
 
   storage::Store& store_;
