@@ -25,7 +25,9 @@ OPERATIONS = 4000
 # Operations of one round are numbered from a multiple of this.
 ROUND = 1_000_000
 SELLERS = 4
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 90
+# Longer than the lease of a worker that was killed: nobody goes on before it has run out.
+QUIET_SECONDS = 13
 FILTERS = [f"score >= {points}" for points in range(0, 80, 10)] + [
     "stage = LEAD", "stage = PROSPECT", "stage = OPPORTUNITY", "stage = CUSTOMER", "owner:*",
     "needs:*", "counters.touchpoints >= 2", "counters.won_opportunities >= 1",
@@ -95,7 +97,7 @@ def settled(relais):
         now = len(relais.events())
         if now != head:
             head, since = now, time.monotonic()
-        elif time.monotonic() - since > 3:
+        elif time.monotonic() - since > QUIET_SECONDS:
             return relais.events()
         time.sleep(0.5)
     raise AssertionError("the reactions do not come to an end")
