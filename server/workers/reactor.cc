@@ -19,6 +19,9 @@ constexpr int kPage = 256;
 // that a restart does not read them all again.
 constexpr int64_t kKeepEvery = 10'000;
 constexpr std::chrono::seconds kDeadline{10};
+// How long changes gather before they are looked at together: a look at every commit would cost
+// the database more than the commit.
+constexpr std::chrono::milliseconds kGather{50};
 // Between two looks at a lease that another worker has.
 constexpr std::chrono::milliseconds kLeasePause{1'000};
 // An effect that fails with an error of the server's own would stand in the way for ever: after
@@ -128,9 +131,8 @@ void Reactor::Run() {
     failing = fails;
     lock.lock();
     // Its own units nudge it, too; whoever has to wait waits for the poll, and longer for a lease.
-    if (!more.ok() && !stopping_) {
-      changed_.wait_for(lock, fails ? options_.poll : kLeasePause, [this] { return stopping_; });
-    }
+    const auto pause = more.ok() ? kGather : fails ? options_.poll : kLeasePause;
+    changed_.wait_for(lock, pause, [this] { return stopping_; });
   }
 }
 

@@ -101,7 +101,7 @@ class Reactor {
   Reactor& operator=(const Reactor&) = delete;
   ~Reactor();  // Stop
 
-  // Follows the feed on a thread of its own: at once after commits of this store, and every `poll`
+  // Follows the feed on a thread of its own: soon after commits of this store, and every `poll`
   // for those of other servers.
   void Start();
   // Ends the thread and gives the lease back. Idempotent.
