@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,11 +24,19 @@ domain::Segment ReadSegment(const Path& field, const v1::Segment& in, Reader& re
   return out;
 }
 
+// What the passing of days changes in a lead without an event (WriteTxn::KeepScore).
+constexpr std::string_view kFading[] = {"score", "fit_score", "engagement_score", "intent_score",
+                                        "next_score_time"};
+
 // Reported alone, with its place in the text.
 absl::Status CheckFilter(domain::Segment& segment) {
   ASSIGN_OR_RETURN(std::optional<domain::Filter> filter,
                    ParseFilterField(segment.filter, LeadFilterSchema(), "segment.filter"));
-  segment.time_dependent = filter.has_value() && filter->depends_on_now();
+  segment.time_dependent =
+      filter.has_value() &&
+      (filter->depends_on_now() ||
+       std::any_of(std::begin(kFading), std::end(kFading),
+                   [&](std::string_view path) { return filter->names(path); }));
   return absl::OkStatus();
 }
 

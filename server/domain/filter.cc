@@ -219,6 +219,16 @@ bool Filter::names_personal() const {
   });
 }
 
+bool Filter::names(std::string_view path) const {
+  return AnyCondition(root_, [path](const auto& n) {
+    if constexpr (requires { n.operand; }) {
+      return n.operand.field->path == path;
+    } else {
+      return false;
+    }
+  });
+}
+
 bool Filter::depends_on_now() const {
   return AnyCondition(root_, [](const auto& n) {
     using N = std::decay_t<decltype(n)>;

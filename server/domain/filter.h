@@ -184,6 +184,9 @@ class Filter {
   // Whether a personal field is named anywhere in it.
   bool names_personal() const;
 
+  // Whether the field at `path` is compared anywhere in it.
+  bool names(std::string_view path) const;
+
   // Whether the result can change with time alone: now() or a window.
   bool depends_on_now() const;
 

@@ -587,6 +587,16 @@ TEST_P(HandoffServiceTest, SegmentsAreSavedFilledListedAndCounted) {
   auto updated = Call(server.qualification(), &Qualification::UpdateSegment, update);
   EXPECT_TRUE(updated.message.time_dependent());
   EXPECT_EQ(updated.message.state(), v1::SEGMENT_STATE_BUILDING);
+  // Points fade without an event.
+  for (const auto& [filter, fades] : {std::pair("score >= 10", true),
+                                      {"grade = \"A1\"", false},
+                                      {"NOT (stage = LEAD AND fit_score < 5)", true}}) {
+    update.mutable_segment()->set_filter(filter);
+    EXPECT_EQ(Call(server.qualification(), &Qualification::UpdateSegment, update)
+                  .message.time_dependent(),
+              fades)
+        << filter;
+  }
   v1::ArchiveSegmentRequest archive;
   archive.set_name(made.message.name());
   EXPECT_EQ(Call(server.qualification(), &Qualification::ArchiveSegment, archive).message.state(),
