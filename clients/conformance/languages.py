@@ -4,6 +4,7 @@ A language is one class: `prepare()` installs the package by the ecosystem's one
 is the command line of its conformance runner, `example(...)` that of its example. Everything lands in
 `.cache/clients/<language>`; what is unchanged is not built again."""
 
+import fcntl
 import hashlib
 import pathlib
 import shutil
@@ -56,15 +57,18 @@ class Language:
 
     def prepare(self):
         """Installs the package and what runs it into an empty project, unless that was done for
-        just these sources."""
-        stamp = self.project / "stamp"
-        current = digest(self.source, ROOT / "proto", pathlib.Path(__file__))
-        if stamp.is_file() and stamp.read_text() == current:
-            return
-        shutil.rmtree(self.project, ignore_errors=True)
-        self.project.mkdir(parents=True)
-        self.install()
-        stamp.write_text(current)
+        just these sources. The runs of two languages both need Python's: one waits for the other."""
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with open(CACHE / f"{self.name}.lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            stamp = self.project / "stamp"
+            current = digest(self.source, ROOT / "proto", pathlib.Path(__file__))
+            if stamp.is_file() and stamp.read_text() == current:
+                return
+            shutil.rmtree(self.project, ignore_errors=True)
+            self.project.mkdir()
+            self.install()
+            stamp.write_text(current)
 
     def install(self):
         raise NotImplementedError
