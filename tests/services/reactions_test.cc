@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -211,6 +214,13 @@ TEST_P(ReactionsTest, TwoServersDoEverythingOnceAndFairly) {
   std::vector<std::string> users;
   for (int i = 0; i < 5; ++i) users.push_back(AddUser(Concat("User ", i)));
   auto second = Open();
+  std::mutex mutex;
+  std::condition_variable committed;
+  auto wake = [&] {
+    std::lock_guard<std::mutex> changed(mutex);
+    committed.notify_all();
+  };
+  auto first_commits = (*store_)->OnCommit(wake), second_commits = (*second)->OnCommit(wake);
   auto first_reactor = MakeReactor(*store_, "one");
   auto second_reactor = MakeReactor(*second, "two");
   first_reactor->Start();
@@ -220,9 +230,9 @@ TEST_P(ReactionsTest, TwoServersDoEverythingOnceAndFairly) {
     leads.insert(QualifiedLead(i % 2 == 0 ? *store_ : *second, Concat("q", i, "@example.com")));
   }
   // Whichever has the lease, the others' events are dealt with as well.
-  for (int i = 0; i < 3'000 && Handoffs().size() < kLeads; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  std::unique_lock<std::mutex> lock(mutex);
+  committed.wait_for(lock, std::chrono::seconds(60), [&] { return Handoffs().size() == kLeads; });
+  lock.unlock();
   first_reactor->Stop();
   second_reactor->Stop();
   ASSERT_TRUE(MakeReactor(*store_, "three")->Drain().ok());
