@@ -567,8 +567,6 @@ TEST_P(MergeTest, RandomLivesComeBackByteByByte) {
 }
 
 TEST_P(MergeTest, TwoServersThatRaceMergeEachLeadOnce) {
-  if (GetParam() == Engine::kSqlite) GTEST_SKIP() << "one server owns a SQLite file";
-
   std::vector<LeadId> leads;
   for (int i = 0; i < 12; ++i) leads.push_back(Capture(Concat("r", i, "@example.com")).id);
   storage::StoreOptions options;
