@@ -359,8 +359,7 @@ absl::Status UnitTxn::Keep(domain::Lead& lead, const domain::EventDraft& draft) 
   const std::string worked(
       before == map_.map<domain::Lead>().end() ? "" : WorkOf(before->second.current));
   RETURN_IF_ERROR(KeepVersioned(lead, NameOf(lead.id), lead.id, draft));
-  const bool open = domain::IsOpen(lead.stage) && lead.merged_into.empty();
-  const std::string_view works = open ? std::string_view(lead.owner) : std::string_view();
+  const std::string_view works = WorkOf(lead);
   if (worked == works) return absl::OkStatus();
   CountWork(worked, -1);
   CountWork(works, 1);

@@ -90,9 +90,12 @@ inline constexpr std::string_view kDirectory = "directory";
 inline constexpr std::string_view kRouting = "routing";
 
 // users/{id} whose work the lead is; empty when it is nobody's, as that of a merged lead.
+inline std::string_view WorkOf(const domain::Lead& lead) {
+  const bool open = domain::IsOpen(lead.stage) && lead.merged_into.empty();
+  return open ? std::string_view(lead.owner) : std::string_view();
+}
 inline std::string_view WorkOf(const std::optional<domain::Lead>& lead) {
-  const bool open = lead.has_value() && domain::IsOpen(lead->stage) && lead->merged_into.empty();
-  return open ? std::string_view(lead->owner) : std::string_view();
+  return lead.has_value() ? WorkOf(*lead) : std::string_view();
 }
 
 // What stays the same each time a unit's body is run.

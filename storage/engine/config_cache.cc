@@ -6,6 +6,7 @@
 
 #include "server/domain/concat.h"
 #include "server/domain/status_macros.h"
+#include "storage/sql/bulk.h"
 #include "storage/sql/rows.h"
 
 namespace relais::storage {
@@ -16,15 +17,11 @@ using domain::ConfigDocument;
 absl::StatusOr<domain::ConfigDocuments> Read(Session& session, const domain::TenantId& tenant,
                                              std::string_view condition, int64_t value) {
   const Table& table = TableOf<ConfigDocument>();
-  std::string sql = "SELECT ";
-  std::vector<ColumnType> types;
-  for (const Column& column : table.columns) {
-    Append(sql, types.empty() ? "" : ", ", column.name);
-    types.push_back(column.type);
-  }
-  Append(sql, " FROM ", table.name, " WHERE tenant_id = :p1 AND ", condition,
-         " :p2 ORDER BY kind, name, version");
-  ASSIGN_OR_RETURN(std::vector<Row> rows, session.Query(sql, Row{tenant.value, value}, types));
+  ASSIGN_OR_RETURN(std::vector<Row> rows,
+                   session.Query(Concat("SELECT ", ColumnList(table), " FROM ", table.name,
+                                        " WHERE tenant_id = :p1 AND ", condition,
+                                        " :p2 ORDER BY kind, name, version"),
+                                 Row{tenant.value, value}, TypesOf(table)));
   domain::ConfigDocuments documents;
   documents.reserve(rows.size());
   for (Row& row : rows) {

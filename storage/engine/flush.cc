@@ -206,13 +206,11 @@ class Flusher {
     const bool postgres = session_.dialect() == Dialect::kPostgres;
     for (const auto& [id, leads] : added) {
       if (leads == 0) continue;
-      RETURN_IF_ERROR(
-          session_
-              .Execute(Concat("UPDATE user_loads SET open_leads = open_leads + :p1 WHERE tenant_id "
-                              "= :p2 AND user_id = ",
-                              postgres ? "CAST(:p3 AS UUID)" : ":p3"),
-                       Row{leads, tenant_.value, id})
-              .status());
+      RETURN_IF_ERROR(session_.Send(
+          Concat("UPDATE user_loads SET open_leads = open_leads + :p1 WHERE tenant_id "
+                 "= :p2 AND user_id = ",
+                 postgres ? "CAST(:p3 AS UUID)" : ":p3"),
+          Row{leads, tenant_.value, id}));
     }
     return absl::OkStatus();
   }
@@ -226,15 +224,12 @@ class Flusher {
         continue;
       }
       const bool postgres = session_.dialect() == Dialect::kPostgres;
-      RETURN_IF_ERROR(
-          session_
-              .Execute(postgres
-                           ? "DELETE FROM segment_members WHERE tenant_id = :p1 AND segment_id "
-                             "= CAST(:p2 AS UUID) AND lead_id = CAST(:p3 AS UUID)"
-                           : "DELETE FROM segment_members WHERE tenant_id = :p1 AND segment_id "
-                             "= :p2 AND lead_id = :p3",
-                       Row{tenant_.value, key.first, key.second})
-              .status());
+      RETURN_IF_ERROR(session_.Send(
+          postgres ? "DELETE FROM segment_members WHERE tenant_id = :p1 AND segment_id "
+                     "= CAST(:p2 AS UUID) AND lead_id = CAST(:p3 AS UUID)"
+                   : "DELETE FROM segment_members WHERE tenant_id = :p1 AND segment_id "
+                     "= :p2 AND lead_id = :p3",
+          Row{tenant_.value, key.first, key.second}));
     }
     return rows.empty() ? absl::OkStatus() : session_.InsertRows(SegmentMembersTable(), rows);
   }
@@ -266,13 +261,11 @@ class Flusher {
         continue;
       }
       // The row is locked.
-      RETURN_IF_ERROR(session_
-                          .Execute("UPDATE reactions SET position = :p1, owner = :p2, lease_until "
-                                   "= :p3, fence = :p4 "
-                                   "WHERE tenant_id = :p5 AND name = :p6",
-                                   Row{state.position, state.owner, state.lease_until.micros,
-                                       state.fence, tenant_.value, name})
-                          .status());
+      RETURN_IF_ERROR(session_.Send(
+          "UPDATE reactions SET position = :p1, owner = :p2, lease_until = :p3, fence "
+          "= :p4 WHERE tenant_id = :p5 AND name = :p6",
+          Row{state.position, state.owner, state.lease_until.micros, state.fence, tenant_.value,
+              name}));
     }
     return absl::OkStatus();
   }

@@ -10,6 +10,7 @@
 #include "server/domain/merge.h"
 #include "storage/engine/event_rows.h"
 #include "storage/engine/person_keys.h"
+#include "storage/sql/bulk.h"
 #include "storage/sql/rows.h"
 #include "storage/sql/tables.h"
 
@@ -255,14 +256,10 @@ class Loader {
   template <class E>
   absl::Status LoadEvery(std::string_view condition) {
     const Table& table = TableOf<E>();
-    std::string sql = "SELECT ";
-    std::vector<ColumnType> types;
-    for (const Column& column : table.columns) {
-      Append(sql, types.empty() ? "" : ", ", column.name);
-      types.push_back(column.type);
-    }
-    Append(sql, " FROM ", table.name, " WHERE tenant_id = :p1", condition);
-    ASSIGN_OR_RETURN(std::vector<Row> rows, session_.Query(sql, Row{tenant_.value}, types));
+    ASSIGN_OR_RETURN(std::vector<Row> rows,
+                     session_.Query(Concat("SELECT ", ColumnList(table), " FROM ", table.name,
+                                           " WHERE tenant_id = :p1", condition),
+                                    Row{tenant_.value}, TypesOf(table)));
     for (Row& row : rows) {
       ASSIGN_OR_RETURN(E entity, FromRow<E>(std::move(row)));
       auto [slot, made] = map_.map<E>().try_emplace(entity.id.value);
@@ -318,7 +315,7 @@ class Loader {
     return absl::OkStatus();
   }
 
-  // The tenant's row is locked (batch_store.cc): nobody else changes them.
+  // The configuration is locked alone (Session::LockConfigVersion): nobody else changes it.
   absl::Status LoadConfigurations(const std::vector<domain::ConfigKind>& kinds) {
     std::vector<Row> keys;
     for (domain::ConfigKind kind : kinds) {
@@ -502,20 +499,15 @@ class Loader {
     for (const auto& [id, plan] : leads) {
       if ((plan & kMerges) == 0 || map_.merges_of.contains(id)) continue;
       const Table& table = EventsTable();
-      std::string sql = "SELECT ";
-      std::vector<ColumnType> types;
-      for (const Column& column : table.columns) {
-        Append(sql, types.empty() ? "" : ", ", column.name);
-        types.push_back(column.type);
-      }
-      Append(sql, " FROM events WHERE tenant_id = :p1 AND lead_id = ",
-             session_.dialect() == Dialect::kPostgres ? "CAST(:p2 AS UUID)" : ":p2",
-             " AND type = :p3 ORDER BY number");
       ASSIGN_OR_RETURN(
           std::vector<Row> rows,
           session_.Query(
-              sql, Row{tenant_.value, id, static_cast<int64_t>(domain::EventType::kLeadMerged)},
-              types));
+              Concat("SELECT ", ColumnList(table),
+                     " FROM events WHERE tenant_id = :p1 AND lead_id = ",
+                     session_.dialect() == Dialect::kPostgres ? "CAST(:p2 AS UUID)" : ":p2",
+                     " AND type = :p3 ORDER BY number"),
+              Row{tenant_.value, id, static_cast<int64_t>(domain::EventType::kLeadMerged)},
+              TypesOf(table)));
       std::vector<domain::Event>& events = map_.merges_of[id];
       for (Row& row : rows) {
         ASSIGN_OR_RETURN(domain::Event event,

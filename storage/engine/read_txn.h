@@ -85,6 +85,8 @@ class SqlReadTxn final : public ReadTxn {
   absl::StatusOr<int64_t> EstimateLeads() override;
 
  private:
+  // SQLite only.
+  absl::StatusOr<bool> HasFewMembers(const domain::SegmentId& segment);
   template <class E>
   absl::StatusOr<std::vector<E>> List(const ListQuery& query);
   absl::StatusOr<std::vector<std::optional<domain::Lead>>> LeadsWith(

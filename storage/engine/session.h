@@ -77,7 +77,7 @@ class Session {
   // together with the first statement: a lost connection may show there only). A
   // read transaction is a snapshot: every statement in it sees the same state (REPEATABLE READ on
   // PostgreSQL). A reading statement that still runs at `deadline` is ended, and the session is
-  // lost.
+  // lost, however many statements came before it.
   virtual absl::Status Begin(const domain::TenantId& tenant, TransactionMode mode,
                              std::chrono::steady_clock::time_point deadline = kNoDeadline) = 0;
   // Reads the version of the tenant's configuration and locks it until the transaction ends: for
@@ -101,6 +101,9 @@ class Session {
   // Answers the number of rows affected.
   virtual absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) = 0;
 
+  // The same where nobody asks for the number of rows: part of what SendAhead speaks of.
+  virtual absl::Status Send(std::string_view sql, absl::Span<const Cell> params) = 0;
+
   // Bulk forms: one statement for all rows on PostgreSQL (arrays through unnest), a prepared
   // statement in a loop on SQLite. Rows hold a cell for each of table.columns, sorted by key by the
   // caller. Plain INSERT: a duplicate is a conflict.
@@ -119,9 +122,9 @@ class Session {
   virtual absl::Status AppendEvents(const Table& events, const domain::TenantId& tenant,
                                     std::vector<Row> rows, domain::Timestamp now,
                                     EventNumbers& numbers) = 0;
-  // From here to the end of the transaction the three above may be sent without waiting for an
-  // answer (PostgreSQL): they answer OK, and Commit tells what became of them; `failure()` says
-  // why. What they set must live until then. A reading statement waits for all before it.
+  // From here to the end of the transaction Send and the three above may be sent without waiting
+  // for an answer (PostgreSQL): they answer OK, and Commit tells what became of them; `failure()`
+  // says why. What they set must live until then. A reading statement waits for all before it.
   virtual void SendAhead() = 0;
   // Why the latest transaction failed; OK when it did not.
   virtual absl::Status failure() const = 0;

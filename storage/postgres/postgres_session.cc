@@ -65,6 +65,14 @@ constexpr std::chrono::milliseconds kLongestStatement{std::numeric_limits<int32_
 
 constexpr char kStaleRevision[] = "22012";  // division by zero: how a guarded UPDATE raises
 
+// For statement_timeout, in milliseconds; 0 is no limit.
+int64_t TimeLeft(std::chrono::steady_clock::time_point deadline) {
+  if (deadline == Session::kNoDeadline) return 0;
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  return std::clamp(left, std::chrono::milliseconds(1), kLongestStatement).count();
+}
+
 std::string_view StateOf(const PGresult* result) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   return state == nullptr ? std::string_view() : std::string_view(state);
@@ -548,6 +556,8 @@ absl::Status PostgresSession::Begin(const domain::TenantId& tenant, TransactionM
   RETURN_IF_ERROR(local.Add(id));
   transaction_.Opened();
   reads_only_ = mode == TransactionMode::kRead;
+  deadline_ = reads_only_ ? deadline : kNoDeadline;
+  limited_ = false;
   sends_ahead_ = false;
   RETURN_IF_ERROR(PlanAnew());
   RETURN_IF_ERROR(Send(mode == TransactionMode::kWrite
@@ -555,13 +565,7 @@ absl::Status PostgresSession::Begin(const domain::TenantId& tenant, TransactionM
                            : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                        {}, {}));
   if (!reads_only_) return Send("SELECT set_config('app.tenant', :p1, true)", local, {});
-  // 0 is no limit.
-  std::chrono::milliseconds limit{0};
-  if (deadline != kNoDeadline) {
-    limit = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()),
-                       std::chrono::milliseconds(1), kLongestStatement);
-  }
-  const Cell timeout(Concat(limit.count()));
+  const Cell timeout(Concat(TimeLeft(deadline_)));
   RETURN_IF_ERROR(local.Add(timeout));
   return Send(
       "SELECT set_config('app.tenant', :p1, true), set_config('statement_timeout', :p2, true)",
@@ -666,10 +670,22 @@ void PostgresSession::Rollback() {
 
 // ---- statements ---------------------------------------------------------------------------------
 
+absl::Status PostgresSession::Limit() {
+  if (deadline_ == kNoDeadline) return absl::OkStatus();
+  if (Clock::now() >= deadline_) return Kill(LostError("postgres: the deadline has passed"));
+  // The server counts anew for each statement; the first has its limit from Begin.
+  if (!std::exchange(limited_, true)) return absl::OkStatus();
+  Parameters local;
+  const Cell timeout(Concat(TimeLeft(deadline_)));
+  RETURN_IF_ERROR(local.Add(timeout));
+  return Send("SELECT set_config('statement_timeout', :p1, true)", local, Pending());
+}
+
 absl::Status PostgresSession::QueryEach(std::string_view sql, absl::Span<const Cell> params,
                                         absl::Span<const ColumnType> types,
                                         const RowVisitor& visit) {
   RETURN_IF_ERROR(transaction_.Usable());
+  RETURN_IF_ERROR(Limit());
   Parameters values;
   for (const Cell& cell : params) RETURN_IF_ERROR(Kill(values.Add(cell)));
   Pending pending;
@@ -690,6 +706,13 @@ absl::StatusOr<int64_t> PostgresSession::Execute(std::string_view sql,
   RETURN_IF_ERROR(Send(sql, values, std::move(pending)));
   RETURN_IF_ERROR(Drain());
   return affected;
+}
+
+absl::Status PostgresSession::Send(std::string_view sql, absl::Span<const Cell> params) {
+  RETURN_IF_ERROR(transaction_.Usable());
+  Parameters values;
+  for (const Cell& cell : params) RETURN_IF_ERROR(Kill(values.Add(cell)));
+  return Kill(SendAndMaybeWait(sql, values, {}));
 }
 
 absl::Status PostgresSession::Kill(absl::Status status) {
@@ -813,6 +836,7 @@ absl::Status PostgresSession::SendEvents(const Table& events, const domain::Tena
 absl::StatusOr<std::vector<std::vector<Row>>> PostgresSession::Select(
     const domain::TenantId& tenant, std::vector<Selection> selections) {
   RETURN_IF_ERROR(transaction_.Usable());
+  RETURN_IF_ERROR(Limit());
   std::vector<std::vector<Row>> rows(selections.size());
   for (size_t i = 0; i < selections.size(); ++i) {
     RETURN_IF_ERROR(Kill(SendSelection(tenant, std::move(selections[i]), rows[i])));

@@ -55,6 +55,7 @@ class PostgresSession final : public Session {
   absl::Status QueryEach(std::string_view sql, absl::Span<const Cell> params,
                          absl::Span<const ColumnType> types, const RowVisitor& visit) override;
   absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) override;
+  absl::Status Send(std::string_view sql, absl::Span<const Cell> params) override;
   absl::Status InsertRows(const Table& table, absl::Span<const Row> rows) override;
   absl::Status UpdateRows(const Table& table, absl::Span<const size_t> columns,
                           absl::Span<const Row> rows,
@@ -107,6 +108,8 @@ class PostgresSession final : public Session {
                           absl::Span<const Row> rows, domain::Timestamp now, EventNumbers& numbers);
   absl::Status SendSelection(const domain::TenantId& tenant, Selection selection,
                              std::vector<Row>& rows);
+  // Gives the next reading statement the time that is left.
+  absl::Status Limit();
   // Prepares the statement if need be and sends it.
   absl::Status Send(std::string_view sql, const Parameters& params, Pending pending);
   absl::Status SendAndMaybeWait(std::string_view sql, const Parameters& params, Pending pending);
@@ -133,6 +136,8 @@ class PostgresSession final : public Session {
   const std::chrono::milliseconds commit_timeout_;
   TransactionState transaction_;
   bool reads_only_ = false;
+  Clock::time_point deadline_ = kNoDeadline;  // of the reading transaction
+  bool limited_ = false;                      // its first statement has been given what is left
   bool sends_ahead_ = false;
   std::list<Prepared> statements_;  // most recently used first
   std::unordered_map<std::string_view, Statement> by_sql_;

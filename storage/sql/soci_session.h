@@ -42,6 +42,9 @@ class SociSession : public Session {
   absl::Status QueryEach(std::string_view sql, absl::Span<const Cell> params,
                          absl::Span<const ColumnType> types, const RowVisitor& visit) final;
   absl::StatusOr<int64_t> Execute(std::string_view sql, absl::Span<const Cell> params) final;
+  absl::Status Send(std::string_view sql, absl::Span<const Cell> params) final {
+    return Execute(sql, params).status();
+  }
   bool healthy() const override { return transaction_.healthy(); }
   absl::Status failure() const override { return transaction_.failure(); }
 

@@ -22,6 +22,7 @@
 #include "server/domain/lead.h"
 #include "server/domain/operation.h"
 #include "server/domain/opportunity.h"
+#include "server/domain/segment.h"
 #include "storage/engine/vault.h"
 #include "storage/sql/json.h"
 
@@ -92,7 +93,7 @@ class ChangesTextTest : public ::testing::Test {};
 using Entities =
     ::testing::Types<domain::Lead, domain::Opportunity, domain::Touchpoint, domain::Consent,
                      domain::Assessment, domain::User, domain::Team, domain::Import,
-                     domain::Operation, domain::Calendar, domain::Handoff>;
+                     domain::Operation, domain::Calendar, domain::Handoff, domain::Segment>;
 TYPED_TEST_SUITE(ChangesTextTest, Entities);
 
 TYPED_TEST(ChangesTextTest, IsTheDifferenceAsJson) {

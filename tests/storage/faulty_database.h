@@ -103,6 +103,11 @@ class FaultySession final : public storage::Session {
     return session_->Execute(sql, params);
   }
 
+  absl::Status Send(std::string_view sql, absl::Span<const storage::Cell> params) override {
+    if (faults_.away) return LoseStatement();
+    return session_->Send(sql, params);
+  }
+
   absl::Status InsertRows(const storage::Table& table,
                           absl::Span<const storage::Row> rows) override {
     if (faults_.settling && Faults::Use(faults_.settlings_blocked)) {

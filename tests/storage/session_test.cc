@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -1157,6 +1159,65 @@ TEST_F(PostgresSessionTest, TheFirstStatementOnALostSessionIsLost) {
   if (status.ok()) status = session_->Query("SELECT 1", {}, {kInteger}).status();
   EXPECT_TRUE(IsLost(status)) << status;
   EXPECT_FALSE(session_->healthy());
+}
+
+TEST_F(PostgresSessionTest, ADeadlineIsNotPutOffByStatementsThatKeepIt) {
+  std::unique_ptr<Session> reader = Open(TransactionMode::kRead);
+  ASSERT_OK(reader->Begin(Default(), TransactionMode::kRead,
+                          std::chrono::steady_clock::now() + std::chrono::milliseconds(20)));
+  // One after the other, each far within the limit, until the time is over.
+  absl::Status status;
+  while (status.ok()) status = reader->Query("SELECT 1", {}, {kInteger}).status();
+  EXPECT_TRUE(IsLost(status)) << status;
+  reader->Rollback();
+}
+
+TEST_F(PostgresSessionTest, WhoeverChangesTheConfigurationWaitsForThoseWhoReadIt) {
+  Begin();
+  int64_t version = -1;
+  ASSERT_OK(session_->LockConfigVersion(Default(), /*alone=*/false, version));
+  ASSERT_OK(session_->Query("SELECT 1", {}, {kInteger}));
+  std::unique_ptr<Session> changer = Open(TransactionMode::kWrite);
+  std::atomic<bool> changed = false;
+  absl::Status status;
+  std::thread change([&] {
+    int64_t seen = -1;
+    status = changer->Begin(Default(), TransactionMode::kWrite);
+    if (status.ok()) status = changer->LockConfigVersion(Default(), /*alone=*/true, seen);
+    if (status.ok()) {
+      status = changer
+                   ->Execute(
+                       "UPDATE tenants SET config_version = config_version + 1 WHERE "
+                       "tenant_id = 'default'",
+                       {})
+                   .status();
+    }
+    changed = true;
+    if (status.ok() && changer->Commit() != CommitOutcome::kCommitted) {
+      status = absl::InternalError("not committed");
+    }
+  });
+  // Until the server says that it waits.
+  std::unique_ptr<Session> watcher = Open(TransactionMode::kWrite);
+  int64_t waiting = 0;
+  while (waiting == 0 && !changed) {
+    ASSERT_OK(watcher->Begin(Default(), TransactionMode::kWrite));
+    auto rows =
+        watcher->Query("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+                       {}, {kInteger});
+    watcher->Rollback();
+    ASSERT_OK(rows);
+    waiting = IntOr((*rows)[0][0]);
+  }
+  EXPECT_FALSE(changed);
+  Commit();
+  change.join();
+  EXPECT_OK(status);
+  Begin();
+  int64_t after = -1;
+  ASSERT_OK(session_->LockConfigVersion(Default(), /*alone=*/false, after));
+  ASSERT_OK(session_->Query("SELECT 1", {}, {kInteger}));
+  EXPECT_EQ(after, version + 1);
 }
 
 TEST_F(PostgresSessionTest, ACommitWithoutAnAnswerIsUnknownAndItsRowSettlesIt) {

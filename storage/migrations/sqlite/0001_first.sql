@@ -115,7 +115,7 @@ CREATE INDEX leads_by_family_name ON leads (tenant_id, (COALESCE(person_family_n
 CREATE INDEX leads_by_owner ON leads (tenant_id, owner, lead_id)
   WHERE owner IS NOT NULL;
 CREATE INDEX leads_due_for_score ON leads (tenant_id, next_score_time)
-  WHERE next_score_time IS NOT NULL;
+  WHERE next_score_time IS NOT NULL AND merged_into IS NULL;
 
 -- Who owns an e-mail address, a phone number or an external id. kind is IdentityKind.
 CREATE TABLE lead_identities (
@@ -453,9 +453,12 @@ CREATE TABLE handoffs (
   FOREIGN KEY (tenant_id, lead_id) REFERENCES leads (tenant_id, lead_id)
 );
 CREATE INDEX handoffs_by_lead ON handoffs (tenant_id, lead_id);
-CREATE INDEX handoffs_by_priority ON handoffs (tenant_id, state, priority, handoff_id);
-CREATE INDEX handoffs_by_due_time ON handoffs (tenant_id, state, due_time, handoff_id);
+CREATE INDEX handoffs_by_state_and_priority ON handoffs (tenant_id, state, priority, handoff_id);
+CREATE INDEX handoffs_by_state_and_due_time ON handoffs (tenant_id, state, due_time, handoff_id);
+CREATE INDEX handoffs_by_priority ON handoffs (tenant_id, priority, handoff_id);
+CREATE INDEX handoffs_by_due_time ON handoffs (tenant_id, due_time, handoff_id);
 CREATE INDEX handoffs_by_create_time ON handoffs (tenant_id, create_time, handoff_id);
+CREATE INDEX handoffs_by_update_time ON handoffs (tenant_id, update_time, handoff_id);
 
 -- The log. changes is the text whose bytes the digest covers; sealed holds personal values,
 -- encrypted with the key of the person.
